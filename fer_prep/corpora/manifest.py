@@ -1,0 +1,92 @@
+"""The user's own videos: a CSV beside them with `file,subject,label`, and optionally `group,start_frame,end_frame`."""
+
+import csv
+from pathlib import Path
+
+from fer_prep.corpora.recording import Corpus, Recording
+from fer_prep.errors import UsageError
+
+REQUIRED = ("file", "subject", "label")
+
+
+def scan(root: Path, manifest: Path) -> Corpus:
+    """Recordings named in a manifest; their files are not looked at.
+
+    An empty label means unlabelled. `start_frame` is the first frame that counts (from 0), `end_frame` the one after
+    the last. Further columns are ignored. Classes are the labels in alphabetical order.
+
+    Args:
+        root: what `file` is relative to.
+        manifest: the CSV; a relative path is tried below the root first, then below the working directory.
+
+    Raises:
+        UsageError: the manifest is missing or malformed, or names the same part of a file twice.
+    """
+    path = root / manifest if (root / manifest).is_file() else manifest
+    recordings = tuple(_recording(root, path, number, row) for number, row in _rows(path))
+    _check_unique(path, recordings)
+    classes = tuple(sorted({recording.label for recording in recordings if recording.label is not None}))
+    return Corpus("manifest", root, classes, recordings)
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """(line number, row) of every row; the header is line 1."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            missing = [name for name in REQUIRED if name not in header]
+            if missing:
+                raise UsageError(
+                    f"{path}: manifest has the columns {', '.join(header) or 'none'}, not "
+                    f"{', '.join(missing)}; its first line must name at least {', '.join(REQUIRED)}"
+                )
+            rows = [(reader.line_num, row) for row in reader]
+    except OSError as error:
+        raise UsageError(f"{path}: manifest cannot be read ({error.strerror}); give a CSV with --manifest") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: manifest is no UTF-8 CSV ({error}); save it as CSV UTF-8") from error
+    if not rows:
+        raise UsageError(f"{path}: manifest has a header but no rows")
+    return rows
+
+
+def _recording(root: Path, path: Path, number: int, row: dict[str, str]) -> Recording:
+    where = f"{path}, line {number}"
+    values = {name: (value or "").strip() for name, value in row.items() if isinstance(value, str | None) and name}
+    for name in ("file", "subject"):
+        if not values[name]:
+            raise UsageError(f"{where}: {name} is empty; every row names a file and its subject")
+    start = _integer(where, "start_frame", values.get("start_frame", "")) or 0
+    end = _integer(where, "end_frame", values.get("end_frame", ""))
+    if start < 0 or (end is not None and end <= start):
+        raise UsageError(f"{where}: frames {start} to {end} are no part of a video; end_frame comes after start_frame")
+    file = values["file"].replace("\\", "/")
+    part = f"#{start}-{'' if end is None else end}" if start or end is not None else ""
+    return Recording(
+        id=file + part,
+        path=root / file,
+        subject=values["subject"],
+        label=values["label"] or None,
+        group=_integer(where, "group", values.get("group", "")),
+        start_frame=start,
+        end_frame=end,
+    )
+
+
+def _integer(where: str, name: str, text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{where}: {name} is {text!r}; a whole number was expected") from None
+
+
+def _check_unique(path: Path, recordings: tuple[Recording, ...]) -> None:
+    seen: set[str] = set()
+    for recording in recordings:
+        if recording.id in seen:
+            raise UsageError(f"{path}: {recording.id} is listed twice; each part of a file may stand in one row only")
+        seen.add(recording.id)

@@ -1,0 +1,140 @@
+"""What a build looks like in a terminal: a progress line while it runs, a summary at its end."""
+
+from collections import Counter
+from types import TracebackType
+from typing import Literal, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from fer_prep.build import BuildResult
+from fer_prep.ledger import LedgerRow
+
+FAILURES_SHOWN = 10
+SAMPLE_NOTE = (
+    "The sample corpus is a warped photograph, for trying the tools: nothing about expressions can be read off it."
+)
+
+
+class BuildDisplay:
+    """A `Listener` that draws: recordings done, frames per second, failures, time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._render: TaskID | None = None
+        self._task: TaskID | None = None
+        self._n_frames = 0
+        self._n_failed = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def rendering(self, done: int, total: int) -> None:
+        if self._render is None:
+            self._render = self._progress.add_task("rendering sample", total=total, detail="videos")
+        self._progress.update(self._render, completed=done)
+
+    def planned(self, n_recordings: int) -> None:
+        self._task = self._progress.add_task("building", total=n_recordings, detail="recordings")
+
+    def recording(self, outcome: Literal["ok", "failed", "kept"], n_frames: int) -> None:
+        assert self._task is not None
+        self._n_failed += outcome == "failed"
+        self._n_frames += 0 if outcome == "kept" else n_frames
+        elapsed = self._progress.tasks[self._progress.task_ids.index(self._task)].elapsed or 0.0
+        speed = f"{self._n_frames / elapsed:.0f} frames/s" if elapsed > 0 else ""
+        failed = f"[red]{self._n_failed} failed[/red]" if self._n_failed else "0 failed"
+        self._progress.update(self._task, advance=1, detail=f"recordings  {speed}  {failed}")
+
+    def note(self, sentence: str) -> None:
+        self._progress.console.print(escape(sentence), highlight=False, soft_wrap=True)
+
+
+def print_summary(console: Console, result: BuildResult) -> None:
+    """Class × group table, what failed and why, and where the output lies."""
+    console.print(class_table(result))
+    counts = Counter(row.status for row in result.rows)
+    n_clips = sum(row.n_clips for row in result.rows)
+    n_frames = sum(row.n_frames for row in result.rows if row.status != "failed")
+    n_detected = sum(row.n_detected for row in result.rows)
+    share = f"{n_detected / n_frames:.1%}" if n_frames else "none"
+    _print_reasons(console, result.rows)
+    console.print(
+        f"{counts['ok']} recordings built, {counts['skipped']} without a clip, {counts['failed']} failed: "
+        f"{n_clips:,} clips, {n_frames:,} frames, a face found in {share} of them.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    size = sum(entry.bytes for entry in result.entries) / 1e6
+    kept = f" ({result.n_kept} kept from before)" if result.n_kept else ""
+    speed = f", {result.n_frames_built / result.seconds:.0f} frames/s" if result.n_frames_built else ""
+    console.print(
+        f"{len(result.entries)} shards{kept}, {size:.1f} MB, in {escape(str(result.out))}; "
+        f"took {result.seconds:.0f} s{speed}.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    if result.corpus == "sample":
+        console.print(SAMPLE_NOTE, highlight=False, soft_wrap=True)
+
+
+def class_table(result: BuildResult) -> Table:
+    """Recordings that have clips, by class and group; a zero is a class that a fold cannot test."""
+    table = Table(title="recordings with clips, by class and group", title_justify="left")
+    table.add_column("class")
+    for group in range(1, result.n_groups + 1):
+        table.add_column(str(group), justify="right")
+    table.add_column("all", justify="right")
+    counts = Counter((row.label, row.group) for row in result.rows if row.status == "ok")
+    unlabelled = ("",) if any(label == "" for label, _ in counts) else ()
+    groups = range(1, result.n_groups + 1)
+    for name in (*result.classes, *unlabelled):
+        row = [counts[name, group] for group in groups]
+        cells = [str(n) if n else "[red]0[/red]" for n in row]
+        table.add_row(escape(name) or "(unlabelled)", *cells, str(sum(row)))
+    table.add_section()
+    sums = [sum(n for (_, g), n in counts.items() if g == group) for group in groups]
+    table.add_row("all", *map(str, sums), str(sum(sums)))
+    subjects = [len({row.subject for row in result.rows if row.group == group}) for group in groups]
+    table.add_row("subjects", *map(str, subjects), str(sum(subjects)))
+    return table
+
+
+def _print_reasons(console: Console, rows: tuple[LedgerRow, ...]) -> None:
+    bad = [row for row in rows if row.status != "ok"]
+    if not bad:
+        return
+    table = Table(title="not built, and why", title_justify="left")
+    table.add_column("reason")
+    table.add_column("recordings", justify="right")
+    for (status, kind), n in Counter((row.status, row.kind) for row in bad).most_common():
+        table.add_row(f"{status}: {escape(kind)}", str(n))
+    console.print(table)
+    for row in bad[:FAILURES_SHOWN]:
+        console.print(f"  {escape(row.recording)}: {escape(row.reason)}", highlight=False, soft_wrap=True)
+    if len(bad) > FAILURES_SHOWN:
+        console.print(f"  … and {len(bad) - FAILURES_SHOWN} more; all are in ledger.csv", highlight=False)

@@ -1,0 +1,49 @@
+"""Subjects to groups. Fold k trains on all groups but k and tests on group k, so no subject is ever on both sides."""
+
+import re
+from collections.abc import Iterable
+
+from fer_prep.corpora.recording import Recording
+from fer_prep.errors import UsageError
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which "s2" comes before "s10"."""
+    parts = re.split(r"(\d+)", text)
+    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts)
+
+
+def deal(subjects: Iterable[str], n_groups: int) -> dict[str, int]:
+    """Subject -> group (1-based): subjects in natural order are dealt out one by one, as in CK+'s ten folds.
+
+    Files added to a known subject change nothing. With fewer subjects than groups, each subject is a group.
+    """
+    ordered = sorted(set(subjects), key=natural_key)
+    return {subject: k % n_groups + 1 for k, subject in enumerate(ordered)}
+
+
+def assign_groups(recordings: Iterable[Recording], n_groups: int) -> dict[str, int]:
+    """Subject -> group: the corpus' own groups where it names them, else dealt out.
+
+    Raises:
+        UsageError: only some recordings name a group, a subject is in two groups, or a group is not positive.
+    """
+    recordings = list(recordings)
+    named = [recording for recording in recordings if recording.group is not None]
+    if not named:
+        return deal((recording.subject for recording in recordings), n_groups)
+    groups: dict[str, int] = {}
+    for recording in recordings:
+        if recording.group is None:
+            raise UsageError(
+                f"{recording.id} has no group, but {named[0].id} has; give every recording a group, or none of them"
+            )
+        if recording.group < 1:
+            raise UsageError(f"{recording.id} is in group {recording.group}; groups are numbered from 1")
+        first = groups.setdefault(recording.subject, recording.group)
+        if first != recording.group:
+            raise UsageError(
+                f"subject {recording.subject!r} is in group {first} and, with {recording.id}, in {recording.group}; "
+                "a subject belongs to one group, or training and test would share a person"
+            )
+    return groups

@@ -1,0 +1,177 @@
+"""The Dask graph: recordings -> tracks -> shards.
+
+One task aligns one recording into the cache, one task writes the whole shard of one subject. The truth is on disk: the
+driver holds outcomes, never pixels, and a run that was killed goes on from what it left.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, Future, LocalCluster, as_completed
+
+from fer_prep.ledger import LedgerRow, write_ledger
+from fer_prep.listener import Listener
+from fer_prep.output import INDEX, check_existing, read_index, shard_key
+from fer_prep.recipe import Recipe
+from fer_prep.shards import ShardEntry, ShardHead
+from fer_prep.stages import Aligned, BuiltShard, Job, align_recording, build_shard
+from fer_prep.versions import tool_versions
+
+# alignments under way or waiting per worker: enough to keep it busy, few enough to keep the scheduler small
+IN_FLIGHT_PER_WORKER = 4
+SHARDS_FIRST = 10
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One shard to be made; `head.key` is still empty, the inputs are not hashed yet."""
+
+    path: Path
+    head: ShardHead
+    jobs: tuple[Job, ...]
+
+
+@dataclass
+class PipelineResult:
+    """What a run has brought: ledger rows by recording id, and the entries of all good shards."""
+
+    rows: dict[str, LedgerRow] = field(default_factory=dict)
+    entries: list[ShardEntry] = field(default_factory=list)
+    n_kept: int = 0
+    n_frames_built: int = 0
+
+
+class Pipeline:
+    """Builds the shards of subjects on a local cluster of single-threaded worker processes."""
+
+    def __init__(self, recipe: Recipe, cache_dir: Path, listener: Listener) -> None:
+        self._recipe, self._cache_dir, self._listener = recipe, cache_dir, listener
+        self._versions = tool_versions()
+
+    def run(
+        self, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow], *, workers: int
+    ) -> PipelineResult:
+        """Keep the shards that are still good and build the others; the ledger grows with every finished shard.
+
+        Raises:
+            FerPrepError: a shard cannot be written.
+        """
+        result = PipelineResult()
+        with _local_cluster(workers) as cluster, Client(cluster) as client:
+            missing = self._keep(client, out, subjects, old_rows, result)
+            if missing:
+                # from here on the directory is unfinished
+                (out / INDEX).unlink(missing_ok=True)
+            self._build(client, out, missing, IN_FLIGHT_PER_WORKER * workers, result)
+        return result
+
+    def _keep(
+        self, client: Client, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow], result: PipelineResult
+    ) -> list[Subject]:
+        """Check the shards that exist; returns the subjects that must be built."""
+        listed = read_index(out)
+        verdicts = {
+            subject.path: client.submit(
+                check_existing,
+                subject.path,
+                subject.head,
+                subject.jobs,
+                {job.recording.id: old_rows[job.recording.id] for job in subject.jobs if job.recording.id in old_rows},
+                listed.get(subject.path.name),
+                pure=False,
+            )
+            for subject in subjects
+            if subject.path.exists()
+        }
+        missing = []
+        for subject in subjects:
+            verdict = verdicts[subject.path].result() if subject.path in verdicts else None
+            if verdict is None or verdict.entry is None:
+                missing.append(subject)
+                if verdict is not None:
+                    self._listener.note(f"{subject.path.name} is built anew: {verdict.reason}")
+                continue
+            result.entries.append(verdict.entry)
+            result.n_kept += 1
+            for job in subject.jobs:
+                row = result.rows[job.recording.id] = old_rows[job.recording.id]
+                self._listener.recording("kept", row.n_frames)
+        return missing
+
+    def _build(
+        self, client: Client, out: Path, subjects: list[Subject], in_flight: int, result: PipelineResult
+    ) -> None:
+        """Align and write, at most `in_flight` alignments at a time; shards go first, so results stream."""
+        waiting = self._alignments(client, subjects)
+        aligned: dict[Path, dict[str, Aligned]] = {subject.path: {} for subject in subjects}
+        meaning: dict[Future[Any], tuple[Subject, Job | None]] = {}
+        running = as_completed()
+
+        def submit(future: Future[Any], subject: Subject, job: Job | None) -> None:
+            meaning[future] = (subject, job)
+            running.add(future)
+
+        for _, task in zip(range(in_flight), waiting, strict=False):
+            submit(*task)
+        for future in running:
+            subject, job = meaning.pop(future)
+            if job is None:
+                self._finish(out, subject, future.result(), result)
+                continue
+            outcome = _outcome(job, future)
+            aligned[subject.path][job.recording.id] = outcome
+            result.n_frames_built += outcome.n_frames
+            self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
+            if len(aligned[subject.path]) == len(subject.jobs):
+                submit(self._shard(client, subject, aligned.pop(subject.path)), subject, None)
+            for task in waiting:
+                submit(*task)
+                break
+
+    def _alignments(self, client: Client, subjects: list[Subject]) -> Iterator[tuple[Future[Any], Subject, Job]]:
+        """Submits an alignment each time the next one is asked for."""
+        for subject in subjects:
+            for job in subject.jobs:
+                arguments = (job, self._recipe.align, self._cache_dir, self._versions)
+                yield client.submit(align_recording, *arguments, pure=False), subject, job
+
+    def _shard(self, client: Client, subject: Subject, aligned: dict[str, Aligned]) -> Future[Any]:
+        outcomes = [aligned[job.recording.id] for job in subject.jobs]
+        key = shard_key(subject.head, [(outcome.job, outcome.sha256) for outcome in outcomes])
+        arguments = (subject.path, replace(subject.head, key=key), outcomes, self._cache_dir, self._versions)
+        return client.submit(build_shard, *arguments, pure=False, priority=SHARDS_FIRST)
+
+    def _finish(self, out: Path, subject: Subject, built: BuiltShard, result: PipelineResult) -> None:
+        if built.entry is None:
+            # every recording failed: an older shard of this subject would belong to other inputs
+            subject.path.unlink(missing_ok=True)
+        else:
+            result.entries.append(built.entry)
+        result.rows |= {row.recording: row for row in built.rows}
+        write_ledger(out, result.rows.values())
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # a worker that hangs on its way out must not outlive the command
+    dask.config.set({"distributed.worker.daemon": True})
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _outcome(job: Job, future: Future[Any]) -> Aligned:
+    """The task's outcome. A task that died took its recording with it, not the run."""
+    if future.status == "finished":
+        outcome: Aligned = future.result()
+        return outcome
+    error = future.exception()
+    return Aligned(job, "", 0, 0.0, failure=f"worker died: {type(error).__name__}: {error}")

@@ -1,0 +1,157 @@
+"""The recipe: every parameter that decides the bytes of the shards, and nothing else."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fer_prep.errors import UsageError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AlignRecipe(_Section):
+    """Faces out of frames.
+
+    Attributes:
+        backend: the aligner.
+        face_size: side of the aligned face, pixels.
+        min_presence: below this confidence of the face mesh a frame counts as having no face.
+        max_gap_frames: gaps up to this length are cut out with an interpolated transform; longer ones stay black.
+    """
+
+    backend: Literal["mesh"] = "mesh"
+    face_size: int = Field(default=112, ge=16, le=1024)
+    min_presence: float = Field(default=0.5, ge=0, le=1)
+    max_gap_frames: int = Field(default=5, ge=0)
+
+
+class FlowRecipe(_Section):
+    """Farnebäck's optical flow on the aligned grey faces; OpenCV's parameters by OpenCV's names."""
+
+    backend: Literal["farneback"] = "farneback"
+    pyr_scale: float = Field(default=0.5, gt=0, lt=1)
+    levels: int = Field(default=3, ge=1)
+    winsize: int = Field(default=15, ge=1)
+    iterations: int = Field(default=3, ge=1)
+    poly_n: int = Field(default=5, ge=1)
+    poly_sigma: float = Field(default=1.2, gt=0)
+    flags: int = 0
+
+
+class ClipRecipe(_Section):
+    """Windows over a face track.
+
+    Attributes:
+        length, stride: frames.
+        short: a recording shorter than a clip is padded by its last frame, or dropped.
+        tail: the frames after the last whole clip are dropped, or covered by one clip moved back to fit.
+        min_detected: least share of frames with a face; clips below are left out.
+    """
+
+    length: int = Field(default=16, ge=1)
+    stride: int = Field(default=8, ge=1)
+    short: Literal["pad", "drop"] = "pad"
+    tail: Literal["drop", "shift"] = "drop"
+    min_detected: float = Field(default=0.75, ge=0, le=1)
+
+
+class StorageRecipe(_Section):
+    """How pixels lie on disk; changes bytes, not pixels."""
+
+    filter: Literal["bitshuffle-lz4", "gzip", "none"] = "bitshuffle-lz4"
+
+
+class Recipe(_Section):
+    """Everything that decides the output bytes, besides the input and the tool versions.
+
+    Attributes:
+        corpus: name of the corpus adapter.
+        select: glob over recording ids; None: all recordings.
+        n_groups: groups that subjects are dealt into (fewer if there are fewer subjects).
+    """
+
+    corpus: str
+    select: str | None = None
+    n_groups: int = Field(default=5, ge=1)
+    align: AlignRecipe = AlignRecipe()
+    flow: FlowRecipe = FlowRecipe()
+    clips: ClipRecipe = ClipRecipe()
+    storage: StorageRecipe = StorageRecipe()
+
+
+def load_recipe(path: Path | None, corpus: str, overrides: dict[str, Any]) -> Recipe:
+    """The recipe in a TOML file, or the one shipped for the corpus, or the defaults; then the overrides on top.
+
+    Args:
+        overrides: dotted key -> value, as in {"clips.length": 8}; None values are left alone.
+
+    Raises:
+        UsageError: the file is missing or no TOML, or a key or value is not allowed.
+    """
+    source = path if path is not None else _shipped(corpus)
+    values: dict[str, Any] = _read_toml(source) if source is not None else {}
+    if values.setdefault("corpus", corpus) != corpus:
+        raise UsageError(
+            f"{source} is a recipe for the corpus {values['corpus']!r}, but --dataset is {corpus!r}; use one of them"
+        )
+    for key, value in overrides.items():
+        if value is not None:
+            _put(values, key.split("."), value)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{source or 'recipe'}: {_first_complaint(error)}") from error
+
+
+def changed_fields(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Sentences such as "clips.length: 16 -> 8", for every field that differs between two dumped recipes."""
+    changes: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changes += changed_fields(before, after, f"{prefix}{key}.")
+        elif before != after:
+            changes.append(f"{prefix}{key}: {before} -> {after}")
+    return changes
+
+
+def _shipped(corpus: str) -> Path | None:
+    path = Path(str(files("fer_prep"))) / "pipelines" / f"{corpus}.toml"
+    return path if path.is_file() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: recipe cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: recipe is not valid TOML ({error})") from error
+
+
+def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+    values[keys[-1]] = value
+
+
+def _first_complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{key} is no key of a recipe; allowed here: {', '.join(_allowed_keys(first['loc']))}"
+    return f"{key} = {first['input']!r}: {first['msg']}"
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for part in location[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        model = annotation
+    return list(model.model_fields)

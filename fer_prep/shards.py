@@ -1,0 +1,299 @@
+"""The writer of shard format 1 (docs/shard-format.md): recordings of one subject become one HDF5 file, all or nothing.
+
+The file is written under a temporary name, flushed, read back and compared, and only then renamed. An HDF5 file that
+opens proves nothing: a killed writer leaves files that open and return zeros. The `key` attribute is written last.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.align.track import FaceTrack
+from fer_prep.clips import Clip
+from fer_prep.errors import FerPrepError
+from fer_prep.flow import FLOW_SCALE
+from fer_prep.recipe import Recipe
+
+FORMAT, VERSION = "fer-shard", 1
+TEMPORARY_SUFFIX = ".tmp"
+FRAME_DATASETS = ("rgb", "flow", "detected", "confidence", "landmarks", "transform")
+
+
+@dataclass(frozen=True)
+class ShardHead:
+    """What all recordings of a shard have in common. `key` is the hash of inputs, recipe and tools."""
+
+    corpus: str
+    subject: str
+    group: int
+    classes: tuple[str, ...]
+    recipe: Recipe
+    versions: Mapping[str, Any]
+    key: str
+
+
+@dataclass(frozen=True)
+class StoredRecording:
+    """One recording as it goes into a shard.
+
+    Attributes:
+        label: index into the classes; -1: unlabelled.
+        flow_NHW2: int16, 1/256 px.
+        saturated: flow values that were cut to fit.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    label: int
+    fps: float
+    track: FaceTrack
+    flow_NHW2: NDArray[np.int16]
+    saturated: int
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """A finished shard, as `index.json` lists it."""
+
+    file: str
+    bytes: int
+    sha256: str
+    subject: str
+    group: int
+    n_recordings: int
+    n_clips: int
+    n_frames: int
+    key: str
+
+
+def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecording]) -> ShardEntry | None:
+    """Write one shard; None, and no file, if there is no recording.
+
+    Recordings are taken one at a time, so memory holds one track.
+
+    Raises:
+        FerPrepError: the file system refuses, or gives back other bytes than it was given.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        with h5py.File(temporary, "w") as file:
+            body = _Body(file, head.recipe)
+            for recording in recordings:
+                body.append(head, recording)
+            if not len(body):
+                return None
+            digests = body.finish(head)
+        _flush_to_disk(temporary)
+        _check(temporary, head.key, digests)
+        entry = describe_shard(temporary, name=path.name)
+        temporary.replace(path)
+        _flush_to_disk(path.parent)
+        return entry
+    except OSError as error:
+        raise FerPrepError(f"{path}: shard cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def describe_shard(path: Path, *, name: str | None = None) -> ShardEntry:
+    """The index entry of a finished shard.
+
+    Raises:
+        FerPrepError: the file is no finished shard of this format, or is damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION or "key" not in file.attrs:
+                raise FerPrepError(f"{path} is no finished shard of format {VERSION}")
+            return ShardEntry(
+                file=name or path.name,
+                bytes=path.stat().st_size,
+                sha256=file_sha256(path),
+                subject=str(file.attrs["subject"]),
+                group=int(file.attrs["group"]),
+                n_recordings=len(file["recordings"]),
+                n_clips=len(file["clips"]),
+                n_frames=len(file["frames/rgb"]),
+                key=str(file.attrs["key"]),
+            )
+    except (OSError, KeyError, RuntimeError) as error:
+        raise FerPrepError(f"{path} is damaged ({error})") from error
+
+
+def check_readable(path: Path) -> None:
+    """Decode every byte of a shard.
+
+    Raises:
+        FerPrepError: a checksum does not fit, or something is missing.
+    """
+    try:
+        with h5py.File(path) as file:
+            for name in (*(f"frames/{name}" for name in FRAME_DATASETS), "recordings", "clips"):
+                for _ in _blocks(file[name]):
+                    pass
+    except (OSError, KeyError, RuntimeError) as error:
+        raise FerPrepError(f"{path} is damaged ({error})") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stored_recipe(path: Path) -> dict[str, Any]:
+    """The recipe a shard was made by.
+
+    Raises:
+        FerPrepError: the file is no shard.
+    """
+    try:
+        with h5py.File(path) as file:
+            recipe: dict[str, Any] = json.loads(str(file.attrs["recipe"]))
+            return recipe
+    except (OSError, KeyError, ValueError) as error:
+        raise FerPrepError(f"{path} is no finished shard ({error})") from error
+
+
+class _Body:
+    """The growing content of a shard, with a running digest of every frame dataset."""
+
+    def __init__(self, file: h5py.File, recipe: Recipe) -> None:
+        self._file = file
+        self._datasets = _create_frames(file, recipe)
+        self._digests = {name: hashlib.blake2b() for name in FRAME_DATASETS}
+        self._n_frames = 0
+        self._saturated = 0
+        self._recordings: list[tuple[Any, ...]] = []
+        self._clips: list[tuple[int, int, int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    def append(self, head: ShardHead, recording: StoredRecording) -> None:
+        track = recording.track
+        first, end = self._n_frames, self._n_frames + track.n_frames
+        arrays = (
+            track.rgb_NHWC, recording.flow_NHW2, track.detected_N,
+            track.confidence_N, track.landmarks_N68x2, track.transform_N2x3,
+        )  # fmt: skip
+        for name, array in zip(FRAME_DATASETS, arrays, strict=True):
+            self._datasets[name].resize(end, axis=0)
+            self._datasets[name][first:end] = array
+            self._digests[name].update(np.ascontiguousarray(array).data)
+        row = len(self._recordings)
+        self._clips += [(row, first + clip.first_frame, clip.n_valid, recording.label) for clip in recording.clips]
+        self._recordings.append(
+            (recording.id, recording.path, recording.sha256, recording.label, head.subject, head.group,
+             first, track.n_frames, recording.fps, track.n_detected)
+        )  # fmt: skip
+        self._n_frames = end
+        self._saturated += recording.saturated
+
+    def finish(self, head: ShardHead) -> dict[str, str]:
+        """Write tables and attributes, the key last; returns the digest of every dataset."""
+        self._datasets["flow"].attrs["scale"] = FLOW_SCALE
+        self._datasets["flow"].attrs["saturated"] = self._saturated
+        tables = {"recordings": _recordings_table(self._recordings), "clips": np.array(self._clips, CLIP_DTYPE)}
+        for name, table in tables.items():
+            self._file.create_dataset(name, data=table, fletcher32=True, chunks=(max(len(table), 1),), maxshape=(None,))
+        attributes: dict[str, Any] = {
+            "format": FORMAT, "version": VERSION, "corpus": head.corpus, "subject": head.subject, "group": head.group,
+            "classes": json.dumps(head.classes), "aligner": head.recipe.align.backend,
+            "clip_length": head.recipe.clips.length, "clip_stride": head.recipe.clips.stride,
+            "recipe": head.recipe.model_dump_json(), "versions": json.dumps(head.versions, sort_keys=True),
+        }  # fmt: skip
+        for name, value in attributes.items():
+            self._file.attrs[name] = value
+        self._file.flush()
+        self._file.attrs["key"] = head.key
+        digests = {f"frames/{name}": digest.hexdigest() for name, digest in self._digests.items()}
+        return digests | {name: hashlib.blake2b(table.tobytes()).hexdigest() for name, table in tables.items()}
+
+
+CLIP_DTYPE = np.dtype([("recording", "<i4"), ("first_frame", "<i8"), ("n_valid", "<i4"), ("label", "<i4")])
+
+
+def _recordings_table(rows: list[tuple[Any, ...]]) -> NDArray[np.void]:
+    """Texts have a fixed length, the longest one's, so that the table lies in one checksummed chunk."""
+
+    def text(column: int) -> np.dtype[Any]:
+        longest = max(len(row[column].encode()) for row in rows)
+        dtype: np.dtype[Any] = h5py.string_dtype("utf-8", longest)
+        return dtype
+
+    dtype = np.dtype(
+        [("id", text(0)), ("path", text(1)), ("sha256", text(2)), ("label", "<i4"), ("subject", text(4)),
+         ("group", "<i4"), ("first_frame", "<i8"), ("n_frames", "<i8"), ("fps", "<f8"), ("n_detected", "<i8")]
+    )  # fmt: skip
+    return np.array([tuple(v.encode() if isinstance(v, str) else v for v in row) for row in rows], dtype)
+
+
+def _create_frames(file: h5py.File, recipe: Recipe) -> dict[str, h5py.Dataset]:
+    size, stride = recipe.align.face_size, recipe.clips.stride
+    layout: tuple[tuple[tuple[int, ...], type[np.generic], int], ...] = (
+        ((size, size, 3), np.uint8, stride),
+        ((size, size, 2), np.int16, stride),
+        ((), np.bool_, 1024),
+        ((), np.float32, 1024),
+        ((68, 2), np.float32, 64),
+        ((2, 3), np.float32, 1024),
+    )
+    return {
+        name: file.create_dataset(
+            f"frames/{name}", shape=(0, *shape), maxshape=(None, *shape), chunks=(chunk, *shape), dtype=dtype,
+            fletcher32=True, **_filter(recipe.storage.filter),
+        )
+        for name, (shape, dtype, chunk) in zip(FRAME_DATASETS, layout, strict=True)
+    }  # fmt: skip
+
+
+def _filter(name: str) -> dict[str, Any]:
+    match name:
+        case "bitshuffle-lz4":
+            return dict(hdf5plugin.Bitshuffle(cname="lz4"))
+        case "gzip":
+            return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+        case _:
+            return {}
+
+
+def _check(path: Path, key: str, digests: dict[str, str]) -> None:
+    """Read back what was written.
+
+    Raises:
+        FerPrepError: something else comes back; the disk or the memory is at fault.
+    """
+    with h5py.File(path) as file:
+        for name, expected in digests.items():
+            found = hashlib.blake2b()
+            for block in _blocks(file[name]):
+                found.update(np.ascontiguousarray(block).data)
+            if found.hexdigest() != expected or file.attrs["key"] != key:
+                raise FerPrepError(f"{path}: {name} reads back differently from what was written; check the disk")
+
+
+def _blocks(dataset: h5py.Dataset) -> Iterator[NDArray[Any]]:
+    """The rows of a dataset, some chunks at a time."""
+    step = 16 * dataset.chunks[0]
+    for first in range(0, len(dataset), step):
+        yield dataset[first : first + step]
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

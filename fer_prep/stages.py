@@ -1,0 +1,197 @@
+"""What a worker does: one recording to a cached face track, one subject's tracks to a shard. No Dask in here."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+from joblib import Memory
+
+from fer_prep.align.mesh import MeshFinder
+from fer_prep.align.track import FaceTrack, make_track
+from fer_prep.clips import ClipPlan, plan_clips
+from fer_prep.corpora.recording import Recording
+from fer_prep.errors import RecordingError
+from fer_prep.flow import to_stored, track_flow
+from fer_prep.ledger import LedgerRow
+from fer_prep.recipe import AlignRecipe, Recipe
+from fer_prep.shards import ShardEntry, ShardHead, StoredRecording, file_sha256, write_shard
+from fer_prep.video import open_video
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording with everything the plan knows of it.
+
+    Attributes:
+        label: index into the classes; -1: unlabelled.
+    """
+
+    recording: Recording
+    label: int
+    group: int
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A face track as it lies in the cache, with what the video said of itself."""
+
+    track: FaceTrack
+    fps: float
+    remark: str
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The outcome of aligning one recording, without its pixels. `failure` is the sentence of a failed one."""
+
+    job: Job
+    sha256: str
+    n_frames: int
+    seconds: float
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class BuiltShard:
+    """A finished shard (None if every recording failed) and the ledger rows of its recordings."""
+
+    entry: ShardEntry | None
+    rows: tuple[LedgerRow, ...]
+
+
+def align_recording(job: Job, recipe: AlignRecipe, cache_dir: Path, versions: dict[str, Any]) -> Aligned:
+    """Align one recording into the cache. A recording that cannot be aligned is an outcome, not an exception."""
+    begin = time.perf_counter()
+    sha256 = ""
+    try:
+        sha256 = input_sha256(job.recording.path)
+        alignment = _cached_alignment(job, sha256, recipe, cache_dir, versions)
+    except RecordingError as error:
+        return Aligned(job, sha256, error.n_frames, time.perf_counter() - begin, failure=str(error))
+    return Aligned(job, sha256, alignment.track.n_frames, time.perf_counter() - begin)
+
+
+def build_shard(
+    path: Path, head: ShardHead, aligned: list[Aligned], cache_dir: Path, versions: dict[str, Any]
+) -> BuiltShard:
+    """Flow, clips and the shard of one subject, from the tracks in the cache.
+
+    Raises:
+        FerPrepError: the shard cannot be written.
+    """
+    rows: list[LedgerRow] = []
+
+    def stored() -> Iterator[StoredRecording]:
+        for outcome in aligned:
+            if outcome.failure:
+                rows.append(_failed_row(outcome))
+                continue
+            begin = time.perf_counter()
+            alignment = _cached_alignment(outcome.job, outcome.sha256, head.recipe.align, cache_dir, versions)
+            recording, plan = _store(outcome, alignment, head.recipe)
+            rows.append(_built_row(outcome, alignment, plan, outcome.seconds + time.perf_counter() - begin))
+            yield recording
+
+    entry = write_shard(path, head, stored())
+    return BuiltShard(entry, tuple(rows))
+
+
+def input_sha256(path: Path) -> str:
+    """Hash of an input file; empty if there is no such file (opening it will say why)."""
+    try:
+        return file_sha256(path) if path.is_file() else ""
+    except OSError as error:
+        raise RecordingError("cannot be read", f"{path}: {error.strerror}") from error
+
+
+def align_file(
+    path: Path, sha256: str, start_frame: int, end_frame: int | None, recipe_json: str, versions_json: str
+) -> Alignment:
+    """Decode and align one file. `sha256` and `versions_json` take no part; they are there to key the cache.
+
+    Raises:
+        RecordingError: the file cannot be decoded to its end.
+    """
+    recipe = AlignRecipe.model_validate_json(recipe_json)
+    with open_video(path) as video:
+        track = make_track(video.frames(start_frame, end_frame), recipe, _finder(recipe.min_presence))
+        return Alignment(track, video.fps, video.remark)
+
+
+def _cached_alignment(
+    job: Job, sha256: str, recipe: AlignRecipe, cache_dir: Path, versions: dict[str, Any]
+) -> Alignment:
+    cached = Memory(cache_dir, verbose=0).cache(align_file, ignore=["path"])
+    recording = job.recording
+    alignment: Alignment = cached(
+        recording.path,
+        sha256,
+        recording.start_frame,
+        recording.end_frame,
+        recipe.model_dump_json(),
+        json.dumps(versions, sort_keys=True),
+    )
+    return alignment
+
+
+@cache
+def _finder(min_presence: float) -> MeshFinder:
+    """One finder per worker process: loading the models takes longer than a short recording."""
+    cv2.setNumThreads(1)
+    return MeshFinder(min_presence=min_presence)
+
+
+def _store(outcome: Aligned, alignment: Alignment, recipe: Recipe) -> tuple[StoredRecording, ClipPlan]:
+    job, track = outcome.job, alignment.track
+    flow, saturated = to_stored(track_flow(track, recipe.flow))
+    plan = plan_clips(track.detected_N, recipe.clips)
+    return (
+        StoredRecording(
+            job.recording.id,
+            job.recording.file,
+            outcome.sha256,
+            job.label,
+            alignment.fps,
+            track,
+            flow,
+            saturated,
+            plan.clips,
+        ),
+        plan,
+    )
+
+
+def _failed_row(outcome: Aligned) -> LedgerRow:
+    job = outcome.job
+    return LedgerRow(
+        job.recording.id, job.recording.subject, job.recording.label or "", job.group, "failed",
+        outcome.failure, outcome.n_frames, 0, 0, outcome.seconds,
+    )  # fmt: skip
+
+
+def _built_row(outcome: Aligned, alignment: Alignment, plan: ClipPlan, seconds: float) -> LedgerRow:
+    job, track = outcome.job, alignment.track
+    return LedgerRow(
+        job.recording.id, job.recording.subject, job.recording.label or "", job.group,
+        "ok" if plan.clips else "skipped", _remark(alignment, plan),
+        track.n_frames, track.n_detected, len(plan.clips), seconds,
+    )  # fmt: skip
+
+
+def _remark(alignment: Alignment, plan: ClipPlan) -> str:
+    track = alignment.track
+    if track.n_detected == 0:
+        return f"no face: none found in {track.n_frames} frames"
+    if plan.too_short:
+        return f"shorter than a clip: {track.n_frames} frames"
+    if not plan.clips:
+        return f"too few faces for a clip: found in {track.n_detected} of {track.n_frames} frames"
+    if plan.n_faceless:
+        windows = plan.n_faceless + len(plan.clips)
+        return f"clips left out: {plan.n_faceless} of {windows} have too few frames with a face"
+    return f"fewer frames than declared: {alignment.remark}" if alignment.remark else ""

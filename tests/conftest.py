@@ -1,0 +1,15 @@
+"""What all tests share: where the real videos are, and a skip that says so when they are not."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The directory of real face videos."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real face videos are not at {SHARED_DATA}")
+    return SHARED_DATA
