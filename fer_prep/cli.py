@@ -10,9 +10,7 @@ import click
 from rich.console import Console
 
 from fer_prep import __version__
-from fer_prep import build as building
 from fer_prep.corpora import NAMES
-from fer_prep.display import BuildDisplay, print_summary
 from fer_prep.errors import FerPrepError
 
 FAILED_RECORDINGS, INTERRUPTED = 3, 130
@@ -66,6 +64,10 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
 @_sentences
 def build(**options: Any) -> int:
     """Build the shards of a corpus, or what is missing of them."""
+    # imported here, so that --help is quick and Ctrl-C has a sentence from the first moment on
+    from fer_prep import build as building
+    from fer_prep.display import BuildDisplay, print_summary
+
     console = Console()
     with BuildDisplay(console) as display:
         result = building.build(**options, listener=display)

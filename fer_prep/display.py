@@ -78,6 +78,7 @@ class BuildDisplay:
 
 def print_summary(console: Console, result: BuildResult) -> None:
     """Class × group table, what failed and why, and where the output lies."""
+    console.print("\nRecordings with clips, by class and group")
     console.print(class_table(result))
     counts = Counter(row.status for row in result.rows)
     n_clips = sum(row.n_clips for row in result.rows)
@@ -94,7 +95,7 @@ def print_summary(console: Console, result: BuildResult) -> None:
     kept = f" ({result.n_kept} kept from before)" if result.n_kept else ""
     speed = f", {result.n_frames_built / result.seconds:.0f} frames/s" if result.n_frames_built else ""
     console.print(
-        f"{len(result.entries)} shards{kept}, {size:.1f} MB, in {escape(str(result.out))}; "
+        f"{len(result.entries)} shard{'s' * (len(result.entries) != 1)}{kept}, {size:.1f} MB, in {escape(str(result.out))}; "
         f"took {result.seconds:.0f} s{speed}.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
@@ -104,8 +105,8 @@ def print_summary(console: Console, result: BuildResult) -> None:
 
 def class_table(result: BuildResult) -> Table:
     """Recordings that have clips, by class and group; a zero is a class that a fold cannot test."""
-    table = Table(title="recordings with clips, by class and group", title_justify="left")
-    table.add_column("class")
+    table = Table()
+    table.add_column("class \\ group")
     for group in range(1, result.n_groups + 1):
         table.add_column(str(group), justify="right")
     table.add_column("all", justify="right")
@@ -128,8 +129,8 @@ def _print_reasons(console: Console, rows: tuple[LedgerRow, ...]) -> None:
     bad = [row for row in rows if row.status != "ok"]
     if not bad:
         return
-    table = Table(title="not built, and why", title_justify="left")
-    table.add_column("reason")
+    table = Table()
+    table.add_column("without clips, because")
     table.add_column("recordings", justify="right")
     for (status, kind), n in Counter((row.status, row.kind) for row in bad).most_common():
         table.add_row(f"{status}: {escape(kind)}", str(n))

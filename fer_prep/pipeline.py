@@ -5,8 +5,12 @@ driver holds outcomes, never pixels, and a run that was killed goes on from what
 """
 
 import logging
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +159,49 @@ class Pipeline:
         write_ledger(out, result.rows.values())
 
 
-def _local_cluster(workers: int) -> LocalCluster:
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[LocalCluster]:
+    """Single-threaded worker processes that never see Ctrl-C: the driver hears it, and stops them in order."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    # a worker that hangs on its way out must not outlive the command
-    dask.config.set({"distributed.worker.daemon": True})
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-    )
+    dask.config.set({"distributed.worker.daemon": True, "distributed.worker.multiprocessing-method": "forkserver"})
+    _start_forkserver_deaf_to_ctrl_c()
+    with _ctrl_c_postponed():
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    with cluster:
+        yield cluster
+
+
+def _start_forkserver_deaf_to_ctrl_c() -> None:
+    """All workers, also those that replace dead ones, are forked from one server, and inherit what it ignores."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _ctrl_c_postponed() -> Iterator[None]:
+    """A cluster that is interrupted while it starts cannot be closed; so it starts first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _outcome(job: Job, future: Future[Any]) -> Aligned:

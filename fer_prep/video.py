@@ -70,8 +70,9 @@ class Video:
     @property
     def remark(self) -> str:
         """Empty, or how many declared frames were missing within the tolerance."""
-        missing = 0 if self.n_declared is None else self.n_declared - self.n_read
-        return f"{self.n_read} of {self.n_declared} declared frames" if missing > 0 else ""
+        if self.n_declared is None or self._declares_seconds or self.n_read >= self.n_declared:
+            return ""
+        return f"{self.n_read} of {self.n_declared} declared frames"
 
     def _check_complete(self, end_frame: int | None) -> None:
         if end_frame is not None and self.n_read < end_frame:
