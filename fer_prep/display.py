@@ -95,7 +95,8 @@ def print_summary(console: Console, result: BuildResult) -> None:
     kept = f" ({result.n_kept} kept from before)" if result.n_kept else ""
     speed = f", {result.n_frames_built / result.seconds:.0f} frames/s" if result.n_frames_built else ""
     console.print(
-        f"{len(result.entries)} shard{'s' * (len(result.entries) != 1)}{kept}, {size:.1f} MB, in {escape(str(result.out))}; "
+        f"{len(result.entries)} shard{'s' * (len(result.entries) != 1)}{kept}, {size:.1f} MB, in "
+        f"{escape(str(result.out))}; "
         f"took {result.seconds:.0f} s{speed}.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

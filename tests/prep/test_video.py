@@ -1,0 +1,103 @@
+"""Decoding real and broken files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_prep.errors import RecordingError
+from fer_prep.video import open_video
+
+
+def read(path: Path, start_frame: int = 0, end_frame: int | None = None) -> list[np.ndarray]:
+    with open_video(path) as video:
+        return list(video.frames(start_frame, end_frame))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("truncated_45pct.avi", "truncated: .* holds 33 of 75 frames"),
+        ("audio_only.mp4", "no video stream: .* holds audio only"),
+        ("empty.avi", "empty file: .* has 0 bytes"),
+        ("zeros_300_bytes.avi", r"cannot be opened: .* \(300 bytes\) is no complete video file"),
+        ("text_named_avi.avi", "cannot be opened: .* is no complete video file"),
+        ("truncated_no_moov_60pct.mp4", "cannot be opened: .* is no complete video file"),
+        ("not_there.mp4", "no such file: .* does not exist"),
+        ("", "not a file: .* is a directory"),
+    ],
+)
+def test_a_broken_file_is_one_sentence_with_its_path(shared_data: Path, name: str, sentence: str) -> None:
+    path = shared_data / "edge" / name
+    with pytest.raises(RecordingError, match=sentence) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_frames", "height", "width"),
+    [
+        ("edge/enterface_like_720x576_divx.avi", 75, 576, 720),
+        ("edge/gray_mjpeg.avi", 75, 288, 360),
+        ("edge/rotation_tag_90.mp4", 75, 360, 288),
+        ("edge/vfr_dropped_frames.mp4", 47, 288, 360),
+        ("edge/with space and ünïcode.mpg", 75, 288, 360),
+        ("edge/one_frame.mp4", 1, 288, 360),
+        ("real/intel/book.mkv", 109, 480, 640),
+        ("real/intel/face-demographics-walking-and-pause.gif", 41, 270, 480),
+        ("real/pyfeat/no_face.mp4", 95, 540, 960),
+    ],
+)
+def test_every_frame_of_a_whole_file_comes_as_upright_rgb(
+    shared_data: Path, name: str, n_frames: int, height: int, width: int
+) -> None:
+    frames = read(shared_data / name)
+    assert len(frames) == n_frames
+    assert {frame.shape for frame in frames} == {(height, width, 3)}
+    assert frames[0].dtype == np.uint8
+
+
+def test_the_rotation_tag_turns_the_picture_as_its_file_says(shared_data: Path) -> None:
+    tagged = read(shared_data / "edge" / "rotation_tag_90.mp4")[0].astype(float)
+    turned_pixels = read(shared_data / "edge" / "really_sideways_no_tag.mp4")[0].astype(float)
+    # the same clip, one turned by a tag and one in its pixels: alike one way round and unlike the other
+    same, opposite = (np.abs(tagged - np.rot90(turned_pixels, k)).mean() for k in (0, 2))
+    assert min(same, opposite) < 6 < max(same, opposite)
+
+
+def test_a_part_of_a_file_is_its_frames_and_nothing_else(shared_data: Path) -> None:
+    path = shared_data / "real" / "grid" / "bbaf2n.mpg"
+    whole = read(path)
+    part = read(path, start_frame=10, end_frame=14)
+    assert len(part) == 4
+    assert all(np.array_equal(a, b) for a, b in zip(part, whole[10:14], strict=True))
+
+
+def test_a_part_that_the_file_does_not_have_is_said(shared_data: Path) -> None:
+    with pytest.raises(RecordingError, match="has 75 frames, but frames up to 90 were asked for"):
+        read(shared_data / "real" / "grid" / "bbaf2n.mpg", end_frame=90)
+
+
+def test_the_whole_part_of_a_truncated_file_can_be_used(shared_data: Path) -> None:
+    assert len(read(shared_data / "edge" / "truncated_45pct.avi", end_frame=30)) == 30
+
+
+def test_a_matroska_file_cut_in_the_middle_is_truncated(shared_data: Path, tmp_path: Path) -> None:
+    content = (shared_data / "real" / "intel" / "book.mkv").read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(content[: len(content) // 2])
+    with pytest.raises(RecordingError, match=r"truncated: .* of 110 frames"):
+        read(cut)
+
+
+@pytest.mark.parametrize("name", ["real/pyfeat/single_face.mp4", "real/pyfeat/face_noface.mov"])
+def test_a_hole_in_the_middle_of_a_file_is_no_short_recording(shared_data: Path, tmp_path: Path, name: str) -> None:
+    content = bytearray((shared_data / name).read_bytes())
+    half, hole = len(content) // 2, len(content) // 20
+    content[half : half + hole] = bytes(hole)
+    damaged = tmp_path / Path(name).name
+    damaged.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"damaged|truncated") as caught:
+        read(damaged)
+    assert 0 < caught.value.n_frames < 169
