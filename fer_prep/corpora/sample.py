@@ -39,8 +39,8 @@ ABANDONED_AFTER_S = 3600
 # Lies beside the videos: tells a person what they are, and tells us that the directory is ours to write to.
 MARKER = "WARPED-PHOTOGRAPHS.txt"
 MARKER_TEXT = """These videos are warps of one photograph (scikit-image's `astronaut`, public domain), rendered by
-fer-prep for trying its tools. Nobody shows an emotion in them, and no number measured on them is a facial-expression accuracy.
-The folders imitate the layout of eNTERFACE'05; no file of eNTERFACE'05 is here. The directory can be deleted.
+fer-prep for trying its tools. Nobody shows an emotion in them, and no number measured on them is a facial-expression
+accuracy. The folders imitate the layout of eNTERFACE'05; no file of eNTERFACE'05 is here. The directory can be deleted.
 """
 
 Take = tuple[int, str, int]  # subject, emotion, sentence
