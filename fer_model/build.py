@@ -1,0 +1,50 @@
+"""From a TrainConfig to the objects that train: the only place where configuration becomes plain arguments."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from fer_model.config import TrainConfig
+from fer_model.errors import ArgumentError
+from fer_model.network import TwoStreamNetwork
+
+
+def build_network(config: TrainConfig, *, n_classes: int) -> TwoStreamNetwork:
+    """The network of a configuration, its weights drawn from torch's generator. Variant (a) has no GroupNorm."""
+    variant = config.variant
+    return TwoStreamNetwork(
+        n_classes=n_classes,
+        input_size=config.input_size,
+        channels=config.channels,
+        kernels=config.kernels,
+        spatial_skip=variant.spatial_skip,
+        temporal_skip=variant.temporal_skip,
+        norm_groups=config.norm_groups if variant.spatial_skip or variant.temporal_skip else None,
+        hidden_features=config.hidden_features,
+    )
+
+
+def build_optimizer(config: TrainConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser of a configuration."""
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def learning_rate(config: TrainConfig, *, done: float) -> float:
+    """Learning rate when the share `done` (0 to 1) of all steps is behind."""
+    return config.lr if config.schedule == "constant" else config.lr * (1 + math.cos(math.pi * done)) / 2
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `auto` (CUDA if there is one), `cpu` or `cuda`.
+
+    Raises:
+        ArgumentError: CUDA was asked for, and torch finds none.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ArgumentError("--device cuda: torch finds no CUDA device here; take --device cpu.")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")

@@ -1,0 +1,97 @@
+"""`fer-train`: the command line of `train_fold`."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from fer_model.errors import FerModelError
+
+VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
+INTERRUPTED = 130
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--fold", type=click.IntRange(min=1), required=True, help="Group to test on; train on all others.")
+@click.option(
+    "--variant", type=click.Choice(VARIANTS), default="d", help="Cell of the paper: a convlstm ... d enhanced."
+)
+@click.option(
+    "--preset", type=click.Choice(["paper", "small"]), default="paper",
+    help="paper: the published network, for a GPU. small: a much smaller one, for a CPU.",
+)  # fmt: skip
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of the preset's.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Clips per step, in place of the preset's.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate, in place of the preset's.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides weights, order and flips.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+    help="Results go to OUT/<corpus>/<variant>/fold<K>.",
+)  # fmt: skip
+@click.option(
+    "--validation-group", type=click.IntRange(min=1), metavar="G",
+    help="Leave training group G out and measure it after every epoch; it chooses nothing.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
+@click.option("--debug", is_flag=True, help="On an error, show the traceback.")
+def main(
+    shards: Path,
+    fold: int,
+    variant: str,
+    preset: str,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int,
+    device: str,
+    out: Path,
+    validation_group: int | None,
+    resume: bool,
+    overwrite: bool,
+    debug: bool,
+) -> None:
+    """Train the Enhanced ConvLSTM on the directory SHARDS (made by fer-prep) and test it on fold K.
+
+    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted (go on with --resume).
+    """
+    if resume and overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other.")
+    errors = Console(stderr=True)
+    # Threads that spin while they wait make training 8 times slower as soon as another program wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        from fer_model.train import train_fold  # torch takes seconds to load: --help need not wait
+
+        train_fold(
+            shards=shards,
+            fold=fold,
+            variant=variant,
+            preset=preset,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            seed=seed,
+            device=device,
+            out=out,
+            validation_group=validation_group,
+            resume=resume,
+            overwrite=overwrite,
+            console=Console(),
+        )
+    except KeyboardInterrupt:
+        errors.print("interrupted: the same command with --resume goes on after the last complete epoch")
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        known = isinstance(error, FerModelError | OSError)
+        text = str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)"
+        errors.print(Text(f"error: {text}", style="red"), soft_wrap=True)
+        sys.exit(error.exit_code if isinstance(error, FerModelError) else 1)

@@ -1,0 +1,62 @@
+"""confusion.png and loss.png."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+DOTS_PER_INCH = 150
+
+
+def confusion_figure(path: Path, *, confusion_KK: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> None:
+    """Draw counts, shaded by the share of the true class (rows); a class without recordings stays white."""
+    counts = np.asarray(confusion_KK)
+    totals = counts.sum(1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    side = 2.6 + 0.62 * len(classes)
+    figure = Figure(figsize=(max(7.0, side + 1.4), side + 0.4), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.55 else "#333333" if count else "#bbbbbb"
+        axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(classes)), [_plain(c) for c in classes], rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), [f"{_plain(c)} ({n})" for c, n in zip(classes, totals[:, 0], strict=True)])
+    axes.set_xlabel("decided")
+    axes.set_ylabel("true (recordings)")
+    axes.spines[:].set_visible(False)
+    axes.set_title(_plain(title), fontsize=10)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    _save(figure, path)
+
+
+def loss_figure(path: Path, *, train: Sequence[float], validation: Sequence[float] | None, title: str) -> None:
+    """Draw the mean loss of each epoch."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = range(1, len(train) + 1)
+    axes.plot(epochs, train, marker=".", label="training")
+    if validation is not None:
+        axes.plot(epochs, validation, marker=".", label="validation")
+        axes.legend(frameon=False)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("cross-entropy per clip")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(_plain(title), fontsize=10)
+    _save(figure, path)
+
+
+def _plain(text: str) -> str:
+    """Text in which a dollar sign starts no formula."""
+    return text.replace("$", r"\$")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DOTS_PER_INCH)

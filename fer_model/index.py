@@ -1,0 +1,160 @@
+"""index.json of a shard directory (docs/shard-format.md), read and checked."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, TypeVar
+
+from fer_model.errors import ShardError
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexEntry:
+    """What the index says of one shard."""
+
+    file: str
+    n_bytes: int
+    subject: str
+    group: int
+    n_recordings: int
+    n_clips: int
+    n_frames: int
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """What the index says of the directory."""
+
+    directory: Path
+    corpus: str
+    classes: tuple[str, ...]
+    clip_length: int
+    clip_stride: int
+    n_groups: int
+    aligner: str
+    recipe: dict[str, Any]
+    shards: tuple[IndexEntry, ...]
+
+
+def read_index(directory: Path) -> Index:
+    """The index of a finished shard directory, after checking that its files are there, at their full size.
+
+    Raises:
+        ShardError: it is missing, of another format or version, or contradicts itself or the directory.
+    """
+    path = directory / "index.json"
+    data = _json_object(path)
+    if data.get("format") != "fer-shards":
+        raise ShardError(f"{path}: format is {data.get('format')!r}, expected 'fer-shards': not a shard directory.")
+    if data.get("version") != 1:
+        raise ShardError(f"{path}: format version {data.get('version')!r}, expected 1; use a matching fer-train.")
+    clip = _get(path, data, "clip", dict)
+    classes = _get(path, data, "classes", list)
+    if len(classes) < 2 or len(set(map(str, classes))) < len(classes) or not all(_is_name(c) for c in classes):
+        raise ShardError(f"{path}: classes are {classes!r}, expected two or more different names; {_REBUILD}.")
+    index = Index(
+        directory=directory,
+        corpus=_name(path, data, "corpus"),
+        classes=tuple(classes),
+        clip_length=_positive(path, clip, "length"),
+        clip_stride=_positive(path, clip, "stride"),
+        n_groups=_positive(path, data, "n_groups"),
+        aligner=_name(path, data, "aligner"),
+        recipe=_get(path, data, "recipe", dict),
+        shards=tuple(_entry(path, item) for item in _get(path, data, "shards", list)),
+    )
+    _check_groups(path, index)
+    for entry in index.shards:
+        _check_file(directory / entry.file, entry.n_bytes)
+    return index
+
+
+T = TypeVar("T")
+_REBUILD = "build the shards again with fer-prep"
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ShardError(f"{path}: there is no such file, so this directory is not finished; run fer-prep to the end.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ShardError(f"{path}: not readable as JSON ({error}); {_REBUILD}.") from error
+    if not isinstance(data, dict):
+        raise ShardError(f"{path}: a JSON {type(data).__name__}, expected an object; {_REBUILD}.")
+    return data
+
+
+def _entry(path: Path, item: object) -> IndexEntry:
+    if not isinstance(item, dict):
+        raise ShardError(f"{path}: an entry of shards is {item!r}, expected an object; {_REBUILD}.")
+    file = _name(path, item, "file")
+    if file in {".", ".."} or PurePosixPath(file).name != file or PureWindowsPath(file).name != file:
+        raise ShardError(f"{path}: shard file {file!r}, expected a plain file name in this directory; {_REBUILD}.")
+    return IndexEntry(
+        file=file,
+        n_bytes=_positive(path, item, "bytes"),
+        subject=_name(path, item, "subject"),
+        group=_positive(path, item, "group"),
+        n_recordings=_positive(path, item, "n_recordings"),
+        n_clips=_count(path, item, "n_clips"),
+        n_frames=_positive(path, item, "n_frames"),
+        key=_name(path, item, "key"),
+    )
+
+
+def _check_groups(path: Path, index: Index) -> None:
+    group_of: dict[str, int] = {}
+    files = set()
+    for entry in index.shards:
+        if entry.group > index.n_groups:
+            raise ShardError(f"{path}: {entry.file} is in group {entry.group} of {index.n_groups}; {_REBUILD}.")
+        if group_of.setdefault(entry.subject, entry.group) != entry.group:
+            raise ShardError(
+                f"{path}: subject {entry.subject!r} is in group {group_of[entry.subject]} and in group {entry.group}, "
+                f"expected one: training and testing would share a person; {_REBUILD}."
+            )
+        if entry.file in files:
+            raise ShardError(f"{path}: {entry.file} is listed twice, expected once; {_REBUILD}.")
+        files.add(entry.file)
+
+
+def _check_file(path: Path, n_bytes: int) -> None:
+    if not path.is_file():
+        raise ShardError(f"{path}: missing, but index.json lists it; {_REBUILD}, or copy it again.")
+    found = path.stat().st_size
+    if found != n_bytes:
+        raise ShardError(f"{path}: {found} bytes, expected {n_bytes}; copy it again, or {_REBUILD}.")
+
+
+def _get(path: Path, data: dict[str, Any], key: str, kind: type[T]) -> T:
+    value = data.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ShardError(f"{path}: {key} is {value!r}, expected a {kind.__name__}; {_REBUILD}.")
+    return value
+
+
+def _count(path: Path, data: dict[str, Any], key: str) -> int:
+    value = _get(path, data, key, int)
+    if value < 0:
+        raise ShardError(f"{path}: {key} is {value}, expected 0 or more; {_REBUILD}.")
+    return value
+
+
+def _positive(path: Path, data: dict[str, Any], key: str) -> int:
+    value = _get(path, data, key, int)
+    if value < 1:
+        raise ShardError(f"{path}: {key} is {value}, expected 1 or more; {_REBUILD}.")
+    return value
+
+
+def _name(path: Path, data: dict[str, Any], key: str) -> str:
+    value = _get(path, data, key, str)
+    if not _is_name(value):
+        raise ShardError(f"{path}: {key} is {value!r}, expected printable text; {_REBUILD}.")
+    return value
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value.strip() != ""

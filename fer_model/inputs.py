@@ -1,0 +1,42 @@
+"""Stored frames to network inputs: area averaging, and on the device flip, scaling and normalisation.
+
+Axes: N frames, B clips of a batch, T time, H rows, W columns, C channels.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+RGB_MEAN, RGB_STD = 0.5, 0.25
+FLOW_STD_PX = 1.0
+
+
+def area_average(frames_NHWC: Tensor, *, size: int) -> Tensor:
+    """Frames of size×size pixels, each the mean of the pixels under it, rounded to the integer type of the input.
+
+    Flow keeps its unit: it remains a displacement in pixels of the stored face.
+    """
+    if frames_NHWC.shape[1:3] == (size, size):
+        return frames_NHWC
+    mean_NCHW = adaptive_avg_pool2d(frames_NHWC.permute(0, 3, 1, 2).float(), size)
+    return mean_NCHW.round().to(frames_NHWC.dtype).permute(0, 2, 3, 1).contiguous()
+
+
+def network_inputs(
+    rgb_BTHWC: Tensor, flow_BTHWC: Tensor, *, flip_B: Tensor, flow_scale: float
+) -> tuple[Tensor, Tensor]:
+    """What the two streams take: (rgb_BTCHW, flow_BTCHW), float32, on the device of the arguments.
+
+    Args:
+        rgb_BTHWC: uint8.
+        flow_BTHWC: int16, (dx, dy) in pixels times `flow_scale`.
+        flip_B: bool; a flipped clip is mirrored left to right and its dx negated.
+        flow_scale: stored units per pixel.
+    """
+    rgb = (rgb_BTHWC.float() / 255 - RGB_MEAN) / RGB_STD
+    flow = flow_BTHWC.float() / (flow_scale * FLOW_STD_PX)
+    mirrored = flow.flip(3) * flow.new_tensor([-1.0, 1.0])
+    flip = flip_B.view(-1, 1, 1, 1, 1)
+    rgb = torch.where(flip, rgb.flip(3), rgb)
+    flow = torch.where(flip, mirrored, flow)
+    return rgb.permute(0, 1, 4, 2, 3), flow.permute(0, 1, 4, 2, 3)

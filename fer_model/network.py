@@ -1,0 +1,136 @@
+"""The two-stream network: a clip of faces and its optical flow in, one logit per class out.
+
+Axes: T time, B clips of a batch, C channels, H rows, W columns, K classes.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, channels_last, nn
+from torch.nn.functional import max_pool2d, relu
+
+from fer_model.cells import EnhancedConvLSTM
+
+RGB_CHANNELS, FLOW_CHANNELS = 3, 2
+
+
+class Stream(nn.Module):
+    """Enhanced ConvLSTM layers, each followed by 2×2 max pooling; the features are those of the last time step.
+
+    Args:
+        in_channels: channels of a frame.
+        input_size: side of a frame, pixels. Odd sides lose their last row and column in pooling (7 → 3).
+        channels: hidden channels, one number per layer.
+        kernels: side of the kernels, one number per layer.
+        spatial_skip, temporal_skip, norm_groups: see EnhancedConvLSTM.
+
+    Raises:
+        ValueError: `input_size` is too small for the number of layers, or the lists differ in length.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        input_size: int,
+        channels: Sequence[int],
+        kernels: Sequence[int],
+        spatial_skip: bool,
+        temporal_skip: bool,
+        norm_groups: int | None,
+    ) -> None:
+        super().__init__()
+        if input_size < 2 ** len(channels):
+            raise ValueError(f"{len(channels)} poolings need an input_size of {2 ** len(channels)}, not {input_size}")
+        layers, size = [], input_size
+        for hidden_channels, kernel_size in zip(channels, kernels, strict=True):
+            layers.append(
+                EnhancedConvLSTM(
+                    in_channels=in_channels,
+                    hidden_channels=hidden_channels,
+                    kernel_size=kernel_size,
+                    height=size,
+                    width=size,
+                    spatial_skip=spatial_skip,
+                    temporal_skip=temporal_skip,
+                    norm_groups=norm_groups,
+                )
+            )
+            in_channels, size = hidden_channels, size // 2
+        self.layers = nn.ModuleList(layers)
+        self.n_features = in_channels * size * size
+
+    def forward(self, x_BTCHW: Tensor) -> Tensor:
+        """Features (B, n_features) of the last time step."""
+        x_TBCHW = x_BTCHW.transpose(0, 1)
+        n_steps, n_clips = x_TBCHW.shape[:2]
+        x_NCHW = x_TBCHW.flatten(0, 1).contiguous(memory_format=channels_last)
+        for layer in self.layers:
+            h_TBCHW = layer(x_NCHW.view(n_steps, n_clips, *x_NCHW.shape[1:]))
+            x_NCHW = max_pool2d(h_TBCHW.flatten(0, 1), 2)
+        return x_NCHW[-n_clips:].flatten(1)
+
+
+class TwoStreamNetwork(nn.Module):
+    """One stream for faces, one for flow; their features are added; fully connected layers with ReLU between.
+
+    Args:
+        n_classes: number of logits.
+        hidden_features: widths of the fully connected layers before the last.
+        input_size, channels, kernels, spatial_skip, temporal_skip, norm_groups: see Stream.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_classes: int,
+        input_size: int,
+        channels: Sequence[int],
+        kernels: Sequence[int],
+        spatial_skip: bool,
+        temporal_skip: bool,
+        norm_groups: int | None,
+        hidden_features: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.rgb, self.flow = (
+            Stream(
+                in_channels=in_channels,
+                input_size=input_size,
+                channels=channels,
+                kernels=kernels,
+                spatial_skip=spatial_skip,
+                temporal_skip=temporal_skip,
+                norm_groups=norm_groups,
+            )
+            for in_channels in (RGB_CHANNELS, FLOW_CHANNELS)
+        )
+        widths = [self.rgb.n_features, *hidden_features, n_classes]
+        self.fully_connected = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+    def forward(self, rgb_BTCHW: Tensor, flow_BTCHW: Tensor) -> Tensor:
+        """Logits (B, K) of clips."""
+        x = self.rgb(rgb_BTCHW) + self.flow(flow_BTCHW)
+        *hidden, last = self.fully_connected
+        for layer in hidden:
+            x = relu(layer(x))
+        logits_BK: Tensor = last(x)
+        return logits_BK
+
+
+def n_parameters(network: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def flops_per_clip(network: TwoStreamNetwork, *, clip_length: int) -> int:
+    """Floating-point operations of one clip forward, convolutions and matrices only; backward takes twice as many.
+
+    A multiplication and its addition count as two. The convolution of the zero initial state does not exist.
+    """
+    total = sum(2 * m.weight.numel() for m in network.modules() if isinstance(m, nn.Linear))
+    for layer in (m for m in network.modules() if isinstance(m, EnhancedConvLSTM)):
+        n_locations = layer.peephole_GCHW.shape[-1] * layer.peephole_GCHW.shape[-2]
+        per_step = layer.input_weight.numel() * clip_length + layer.recurrent_weight.numel() * (clip_length - 1)
+        total += 2 * n_locations * per_step
+    return total

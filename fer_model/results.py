@@ -1,0 +1,161 @@
+"""What a run leaves behind: metrics.csv while it trains; predictions, figures, weights and summary.json at its end."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fer_model import rundir
+from fer_model.config import TrainConfig
+from fer_model.evaluate import Predictions, Scores, clip_scores, video_scores
+from fer_model.figures import confusion_figure, loss_figure
+from fer_model.index import Index
+from fer_model.rundir import RunDirectory
+
+SAMPLE_NOTE = "warped photographs, for trying the tools: not an expression-recognition accuracy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Measures of the validation group after an epoch."""
+
+    loss: float
+    clip_accuracy: float
+    video_accuracy: float
+    video_uar: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One row of metrics.csv; the validation columns are empty without a validation group."""
+
+    epoch: int
+    loss: float
+    """Mean cross-entropy of the training clips, each measured before its batch's step."""
+    lr: float
+    seconds: float
+    clips_per_s: float
+    validation_loss: float | None
+    validation_clip_accuracy: float | None
+    validation_video_accuracy: float | None
+    validation_video_uar: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finished run."""
+
+    run: RunDirectory
+    classes: tuple[str, ...]
+    video: Scores
+    clip: Scores
+    seconds: float
+    note: str | None
+
+
+def note_of(index: Index) -> str | None:
+    """What must be said beside every number from these shards, if anything."""
+    return SAMPLE_NOTE if "sample" in (index.corpus, index.recipe.get("corpus")) else None
+
+
+def metrics_row(
+    *, epoch: int, loss: float, lr: float, seconds: float, n_clips: int, validation: Validation | None
+) -> Epoch:
+    """The row of an epoch of `n_clips` clips in `seconds`."""
+    return Epoch(
+        epoch=epoch,
+        loss=loss,
+        lr=lr,
+        seconds=seconds,
+        clips_per_s=n_clips / seconds,
+        validation_loss=None if validation is None else validation.loss,
+        validation_clip_accuracy=None if validation is None else validation.clip_accuracy,
+        validation_video_accuracy=None if validation is None else validation.video_accuracy,
+        validation_video_uar=None if validation is None else validation.video_uar,
+    )
+
+
+def write_metrics(run: RunDirectory, history: Sequence[Epoch]) -> None:
+    """Replace metrics.csv."""
+    header = [field.name for field in dataclasses.fields(Epoch)]
+    rundir.write_csv(run.path / "metrics.csv", header, [dataclasses.astuple(row) for row in history])
+
+
+def write_results(
+    run: RunDirectory,
+    *,
+    index: Index,
+    config: TrainConfig,
+    fold: int,
+    history: Sequence[Epoch],
+    predictions: Predictions,
+    weights: Mapping[str, Tensor],
+    n_train_clips: int,
+) -> Result:
+    """Write predictions.csv, the figures, model.safetensors and, last, summary.json; then drop the checkpoint."""
+    result = Result(
+        run=run,
+        classes=index.classes,
+        video=video_scores(predictions),
+        clip=clip_scores(predictions),
+        seconds=sum(row.seconds for row in history),
+        note=note_of(index),
+    )
+    rundir.write_csv(run.path / "predictions.csv", *prediction_table(predictions, index.classes))
+    name = f"{index.corpus}, {config.variant}, fold {fold}"
+    note = f"\n{result.note}" if result.note else ""
+    confusion_figure(
+        run.path / "confusion.png",
+        confusion_KK=result.video.confusion_KK,
+        classes=index.classes,
+        title=f"{name}: {result.video.accuracy:.1%} of {result.video.n} recordings, UAR {result.video.uar:.1%}{note}",
+    )
+    validation = [row.validation_loss for row in history if row.validation_loss is not None]
+    loss_figure(
+        run.path / "loss.png", train=[row.loss for row in history], validation=validation or None, title=name + note
+    )
+    rundir.save_weights(run, weights)
+    rundir.write_json(
+        run.summary,
+        {
+            "corpus": index.corpus,
+            "variant": str(config.variant),
+            "fold": fold,
+            "preset": config.preset,
+            "n_test_recordings": result.video.n,
+            "video_accuracy": result.video.accuracy,
+            "video_uar": result.video.uar,
+            "video_f1": result.video.f1,
+            "n_test_clips": result.clip.n,
+            "clip_accuracy": result.clip.accuracy,
+            "clip_uar": result.clip.uar,
+            "n_train_clips": n_train_clips,
+            "epochs": len(history),
+            "seconds": round(result.seconds, 3),
+            "parameters": sum(w.numel() for w in weights.values()),
+            "note": result.note,
+        },
+    )
+    run.checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def prediction_table(predictions: Predictions, classes: Sequence[str]) -> tuple[list[str], list[list[object]]]:
+    """Header and rows of predictions.csv: first all clips, then all recordings after the vote."""
+    rows: list[list[object]] = []
+    clips = zip(predictions.refs, predictions.choice_N.tolist(), predictions.probability_NK.tolist(), strict=True)
+    videos = zip(
+        predictions.recording_refs,
+        predictions.vote_R.tolist(),
+        predictions.recording_probability_RK.tolist(),
+        strict=True,
+    )
+    for level, decisions in (("clip", clips), ("video", videos)):
+        for ref, choice, probabilities in decisions:
+            recording = ref.clip.recording
+            start = ref.clip.first_frame - recording.first_frame if level == "clip" else ""
+            names = [classes[recording.label], classes[choice]]
+            rows.append([level, recording.id, recording.subject, start, *names, *(f"{p:.6f}" for p in probabilities)])
+    header = ["level", "recording", "subject", "clip_start", "label", "predicted", *(f"p_{c}" for c in classes)]
+    return header, rows

@@ -1,0 +1,230 @@
+"""The reader of shard format 1 (docs/shard-format.md): a shard directory in, its checked tables and its frames out.
+
+Nothing of a directory is believed before it was checked: every mismatch is a ShardError that names the file, what was
+found, what was expected and what to do. Frames are read later, with `read_frames`.
+
+Axes: N frames, H rows, W columns, C channels.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the bitshuffle filter
+import numpy as np
+import numpy.typing as npt
+
+from fer_model.errors import ShardError
+from fer_model.index import Index, IndexEntry, read_index
+
+Array = npt.NDArray[Any]
+REBUILD = "build this shard again with fer-prep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One labelled video of a shard; `label` is −1 if it has none."""
+
+    id: str
+    subject: str
+    label: int
+    first_frame: int
+    n_frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A window of a recording; `first_frame` is a row of the shard, `n_valid` the number of frames that exist."""
+
+    recording: Recording
+    first_frame: int
+    n_valid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The tables of one file."""
+
+    path: Path
+    subject: str
+    group: int
+    n_frames: int
+    height: int
+    width: int
+    flow_scale: float
+    """Stored units of flow per pixel."""
+    recordings: tuple[Recording, ...]
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A shard directory: its index and the tables of all shards."""
+
+    index: Index
+    shards: tuple[Shard, ...]
+
+
+def read_corpus(directory: Path) -> Corpus:
+    """The tables of every shard of a directory, checked against the format, the index and each other.
+
+    Raises:
+        ShardError: the directory is not a finished, undamaged shard directory of format 1.
+    """
+    index = read_index(directory)
+    shards = tuple(read_shard(directory / entry.file, entry=entry, index=index) for entry in index.shards)
+    kinds = {(s.height, s.width, s.flow_scale) for s in shards}
+    if len(kinds) != 1:
+        raise ShardError(
+            f"{directory}: found faces of these (height, width, flow scale): {sorted(kinds)}, expected one kind; "
+            "build the shards again with fer-prep."
+        )
+    repeated = [id_ for id_, n in Counter(r.id for s in shards for r in s.recordings).items() if n > 1]
+    if repeated:
+        raise ShardError(f"{directory}: recording {repeated[0]!r} is stored twice, expected once: rebuild the shards.")
+    return Corpus(index=index, shards=shards)
+
+
+def read_shard(path: Path, *, entry: IndexEntry, index: Index) -> Shard:
+    """The checked tables of one shard.
+
+    Raises:
+        ShardError: the file is unfinished, damaged, or differs from its index entry or from the format.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            _check_attributes(path, file.attrs, entry=entry, index=index)
+            return _tables(path, file, entry=entry, index=index)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ShardError(f"{path}: not readable as a shard ({error}); {REBUILD}.") from error
+
+
+def read_frames(path: Path, *, first: int, last: int) -> tuple[Array, Array]:
+    """Rows `first` to `last - 1` of a shard: (rgb_NHWC uint8, flow_NHWC int16).
+
+    Raises:
+        ShardError: the frames do not pass their checksum, or the file is gone.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return file["frames/rgb"][first:last], file["frames/flow"][first:last]
+    except (OSError, KeyError) as error:
+        raise ShardError(f"{path}: frames {first} to {last - 1} cannot be read ({error}); {REBUILD}.") from error
+
+
+def _check_attributes(path: Path, attributes: Mapping[str, Any], *, entry: IndexEntry, index: Index) -> None:
+    if attributes.get("format") != "fer-shard":
+        raise ShardError(f"{path}: format is {attributes.get('format')!r}, expected 'fer-shard'; {REBUILD}.")
+    if attributes.get("version") != 1:
+        found = attributes.get("version")
+        raise ShardError(f"{path}: shard format version {found}, expected 1; use a matching fer-train.")
+    if "key" not in attributes:
+        raise ShardError(f"{path}: not finished (it has no key, which is written last); {REBUILD}.")
+    expected: dict[str, object] = {
+        "key": entry.key,
+        "corpus": index.corpus,
+        "subject": entry.subject,
+        "group": entry.group,
+        "aligner": index.aligner,
+        "classes": list(index.classes),
+        "clip_length": index.clip_length,
+        "clip_stride": index.clip_stride,
+    }
+    for name, value in expected.items():
+        found = json.loads(attributes[name]) if name == "classes" else attributes[name]
+        if found != value:
+            raise ShardError(f"{path}: {name} is {_plain(found)!r}, expected {value!r} as in index.json; {REBUILD}.")
+
+
+def _plain(value: object) -> object:
+    """A numpy scalar as the number that it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _tables(path: Path, file: h5py.File, *, entry: IndexEntry, index: Index) -> Shard:
+    rgb, flow = file["frames/rgb"], file["frames/flow"]
+    n, (height, width) = entry.n_frames, rgb.shape[1:3]
+    for dataset, shape, dtype in ((rgb, (n, height, width, 3), "uint8"), (flow, (n, height, width, 2), "int16")):
+        if dataset.shape != shape or dataset.dtype != dtype:
+            found = f"{dataset.dtype}{dataset.shape}"
+            raise ShardError(f"{path}: {dataset.name} is {found}, expected {dtype}{shape}; {REBUILD}.")
+    scale = float(flow.attrs["scale"])
+    if not (np.isfinite(scale) and scale > 0):
+        raise ShardError(f"{path}: the flow's scale is {scale}, expected a positive number; {REBUILD}.")
+    recordings = _recordings(path, file["recordings"][:], entry=entry, n_classes=len(index.classes))
+    return Shard(
+        path=path,
+        subject=entry.subject,
+        group=entry.group,
+        n_frames=n,
+        height=height,
+        width=width,
+        flow_scale=scale,
+        recordings=recordings,
+        clips=_clips(path, file["clips"][:], recordings, entry=entry, clip_length=index.clip_length),
+    )
+
+
+def _recordings(path: Path, table: Array, *, entry: IndexEntry, n_classes: int) -> tuple[Recording, ...]:
+    recordings = tuple(
+        Recording(
+            id=row["id"].decode(),
+            subject=row["subject"].decode(),
+            label=int(row["label"]),
+            first_frame=int(row["first_frame"]),
+            n_frames=int(row["n_frames"]),
+        )
+        for row in table
+    )
+    if len(recordings) != entry.n_recordings:
+        raise ShardError(
+            f"{path}: {len(recordings)} recordings, expected {entry.n_recordings} by the index; {REBUILD}."
+        )
+    next_frame = 0
+    for recording, group in zip(recordings, table["group"], strict=True):
+        where = f"{path}: recording {recording.id!r}"
+        if recording.subject != entry.subject or group != entry.group:
+            found = f"subject {recording.subject!r} of group {group}"
+            raise ShardError(
+                f"{where} is of {found}, expected {entry.subject!r} of group {entry.group}: "
+                f"training and testing could share a person; {REBUILD}."
+            )
+        if not -1 <= recording.label < n_classes:
+            raise ShardError(f"{where} has label {recording.label}, expected -1 to {n_classes - 1}; {REBUILD}.")
+        if recording.first_frame != next_frame or recording.n_frames < 1:
+            found = f"{recording.n_frames} frames from row {recording.first_frame}"
+            raise ShardError(f"{where} has {found}, expected at least one from row {next_frame}; {REBUILD}.")
+        if not recording.id.isprintable():
+            raise ShardError(f"{where}: a name must be printable text; {REBUILD}.")
+        next_frame += recording.n_frames
+    if next_frame != entry.n_frames:
+        raise ShardError(f"{path}: the recordings end at frame {next_frame}, expected {entry.n_frames}; {REBUILD}.")
+    return recordings
+
+
+def _clips(
+    path: Path, table: Array, recordings: tuple[Recording, ...], *, entry: IndexEntry, clip_length: int
+) -> tuple[Clip, ...]:
+    if len(table) != entry.n_clips:
+        raise ShardError(f"{path}: {len(table)} clips, expected {entry.n_clips} by the index; {REBUILD}.")
+    clips = []
+    for i, row in enumerate(table):
+        if not 0 <= row["recording"] < len(recordings):
+            raise ShardError(f"{path}: clip {i} is of recording {row['recording']}, which is not there; {REBUILD}.")
+        recording = recordings[row["recording"]]
+        clip = Clip(recording=recording, first_frame=int(row["first_frame"]), n_valid=int(row["n_valid"]))
+        first, last = recording.first_frame, recording.first_frame + recording.n_frames
+        if not (1 <= clip.n_valid <= clip_length and first <= clip.first_frame <= last - clip.n_valid):
+            found = f"{clip.n_valid} frames from row {clip.first_frame}"
+            raise ShardError(
+                f"{path}: clip {i} has {found}, expected 1 to {clip_length} frames within rows {first} to {last - 1} "
+                f"of recording {recording.id!r}; {REBUILD}."
+            )
+        if row["label"] != recording.label:
+            raise ShardError(f"{path}: clip {i} has label {row['label']}, expected {recording.label}; {REBUILD}.")
+        clips.append(clip)
+    return tuple(clips)

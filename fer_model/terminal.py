@@ -1,0 +1,162 @@
+"""What a training run says on the terminal, or in a log file."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from fer_model.config import TrainConfig
+from fer_model.data import ClipRef, Fold
+from fer_model.index import Index
+from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
+from fer_model.results import Epoch, Result, note_of
+
+CPU_GFLOP = 20.0
+"""Above this, per clip forward, an epoch of a small corpus takes hours on a CPU."""
+
+
+class Terminal:
+    """Says in plain lines what happens; where a person watches, a progress bar takes the place of most of them."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def line(self, text: str, *, style: str = "") -> None:
+        """One line, as it is: names from files are no markup."""
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def start(
+        self,
+        index: Index,
+        parts: Fold,
+        config: TrainConfig,
+        network: TwoStreamNetwork,
+        *,
+        fold: int,
+        device: str,
+        epochs_done: int,
+    ) -> None:
+        """What will be trained on what, and which classes are missing."""
+        gflop = flops_per_clip(network, clip_length=index.clip_length) / 1e9
+        self.line(
+            f"{index.corpus}, fold {fold} of {index.n_groups}: {config.variant} network, preset {config.preset}, "
+            f"{n_parameters(network):,} parameters, {gflop:.2f} GFLOP per clip forward, on {device}"
+        )
+        if device == "cpu" and gflop > CPU_GFLOP:
+            self.line("warning: this network is too large for a CPU; --preset small is made for one", style="yellow")
+        note = note_of(index)
+        if note:
+            self.line(f"note: {note}", style="yellow")
+        sets = {"training": parts.train, "validation": parts.validation, "test": parts.test}
+        sets = {name: refs for name, refs in sets.items() if refs}
+        self.console.print(class_table(sets, index.classes))
+        for name, refs in sets.items():
+            absent = [c for i, c in enumerate(index.classes) if i not in {ref.label for ref in refs}]
+            if absent:
+                self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
+        if epochs_done:
+            self.line(f"resumed after epoch {epochs_done} of {config.epochs}")
+
+    def memory(self, *, needed_bytes: int, room_bytes: int) -> None:
+        """Say where the frames will be."""
+        if needed_bytes > room_bytes:
+            self.line(
+                f"warning: the frames need {needed_bytes / 1e6:,.0f} MB, half of the free memory is "
+                f"{room_bytes / 1e6:,.0f} MB: what does not fit is read from disk for every batch",
+                style="yellow",
+            )
+
+    def loading(self, frames: Iterable[int], *, n_frames: int) -> None:
+        """Show how far the reading of frames is."""
+        with Progress(
+            TextColumn("reading frames"), BarColumn(), TimeRemainingColumn(),
+            console=self.console, transient=True, disable=not self.console.is_terminal,
+        ) as progress:  # fmt: skip
+            task = progress.add_task("", total=n_frames)
+            for n in frames:
+                progress.advance(task, n)
+
+    @contextmanager
+    def training(self, *, n_epochs: int, n_batches: int, epochs_done: int) -> Iterator["TrainingProgress"]:
+        """Show how far the training is."""
+        with Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[n_epochs]}"),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:.1f} clips/s "),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as progress:
+            task = progress.add_task(
+                "", total=n_epochs * n_batches, completed=epochs_done * n_batches,
+                epoch=epochs_done + 1, n_epochs=n_epochs, loss=float("nan"), rate=0.0,
+            )  # fmt: skip
+            yield TrainingProgress(self, progress, task, n_epochs=n_epochs)
+
+    def finish(self, result: Result) -> None:
+        """The result and where it lies."""
+        video, clip = result.video, result.clip
+        frequent = max(sum(row) for row in video.confusion_KK) / video.n
+        self.console.print(confusion_table(video.confusion_KK, result.classes))
+        self.line(f"recordings  {video.accuracy:6.1%} of {video.n} right, UAR {video.uar:.1%}", style="bold")
+        self.line(f"clips       {clip.accuracy:6.1%} of {clip.n} right, UAR {clip.uar:.1%}")
+        self.line(f"chance      {1 / len(result.classes):6.1%}; always the most frequent class: {frequent:.1%}")
+        if result.note:
+            self.line(f"note: {result.note}", style="yellow")
+        self.line(f"trained in {result.seconds:.0f} s; figures, predictions and weights: {result.run.path}")
+
+
+class TrainingProgress:
+    """Takes reports from the training loop; in a log file, each epoch is a line."""
+
+    def __init__(self, terminal: Terminal, progress: Progress, task: TaskID, *, n_epochs: int) -> None:
+        self.terminal, self.progress, self.task, self.n_epochs = terminal, progress, task, n_epochs
+
+    def batch(self, *, epoch: int, loss: float, clips_per_s: float) -> None:
+        """A step was made."""
+        self.progress.update(self.task, advance=1, epoch=epoch + 1, loss=loss, rate=clips_per_s)
+
+    def epoch(self, row: Epoch) -> None:
+        """An epoch is complete and saved."""
+        if row.validation_video_accuracy is None:
+            validation = ""
+        else:
+            validation = f"  validation loss {row.validation_loss:.3f}, right {row.validation_video_accuracy:.1%}"
+        left_s = (self.n_epochs - row.epoch) * row.seconds
+        self.terminal.line(
+            f"epoch {row.epoch:3}/{self.n_epochs}  loss {row.loss:.3f}{validation}  {row.clips_per_s:.1f} clips/s  "
+            f"{int(left_s) // 60}:{int(left_s) % 60:02} left"
+        )
+
+
+def class_table(sets: Mapping[str, Sequence[ClipRef]], classes: Sequence[str]) -> Table:
+    """Recordings and clips of each class in each set."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("recordings/clips")
+    for name in sets:
+        table.add_column(name, justify="right")
+    clips = {name: Counter(ref.label for ref in refs) for name, refs in sets.items()}
+    recordings = {
+        name: Counter(label for _, label in {(ref.clip.recording.id, ref.label) for ref in refs})
+        for name, refs in sets.items()
+    }
+    for i, class_ in enumerate(classes):
+        table.add_row(Text(class_), *(f"{recordings[name][i]}/{clips[name][i]}" for name in sets))
+    table.add_row("all", *(f"{recordings[name].total()}/{clips[name].total()}" for name in sets), style="bold")
+    return table
+
+
+def confusion_table(confusion_KK: Sequence[Sequence[int]], classes: Sequence[str]) -> Table:
+    """Counts of recordings: rows are true classes, columns decisions."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("true \\ decided")
+    for class_ in classes:
+        table.add_column(Text(class_), justify="right")
+    for class_, row in zip(classes, confusion_KK, strict=True):
+        table.add_row(Text(class_), *map(str, row))
+    return table

@@ -1,0 +1,225 @@
+"""One fold from shards to a run directory, in process."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from shard_files import write_corpus
+
+from fer_model import rundir, train
+from fer_model.errors import DivergedError, RunDirectoryError
+from fer_model.figures import confusion_figure
+from fer_model.results import Result
+from fer_model.steps import check_finite
+from fer_model.terminal import confusion_table
+
+
+def run(
+    shards: Path,
+    out: Path,
+    *,
+    fold: int = 1,
+    variant: str = "d",
+    epochs: int | None = 2,
+    lr: float | None = None,
+    seed: int = 0,
+    validation_group: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    log: io.StringIO | None = None,
+) -> Result:
+    return train.train_fold(
+        shards=shards,
+        fold=fold,
+        variant=variant,
+        preset="small",
+        epochs=epochs,
+        batch_size=6,
+        lr=lr,
+        seed=seed,
+        device="cpu",
+        out=out,
+        validation_group=validation_group,
+        resume=resume,
+        overwrite=overwrite,
+        console=Console(file=log or io.StringIO(), width=100),
+    )
+
+
+def losses(path: Path) -> list[str]:
+    with (path / "metrics.csv").open() as file:
+        return [row["loss"] for row in csv.DictReader(file)]
+
+
+def test_a_finished_run_holds_the_promised_files(shards: Path, tmp_path: Path) -> None:
+    log = io.StringIO()
+    result = run(shards, tmp_path / "runs", fold=2, validation_group=3, log=log)
+    path = tmp_path / "runs" / "tiny" / "enhanced" / "fold2"
+    assert result.run.path == path
+    names = "config.json metrics.csv predictions.csv confusion.png loss.png model.safetensors summary.json tensorboard"
+    assert {p.name for p in path.iterdir()} == set(names.split())
+    summary = json.loads((path / "summary.json").read_text())
+    assert (summary["corpus"], summary["variant"], summary["fold"]) == ("tiny", "enhanced", 2)
+    assert (summary["n_test_recordings"], summary["n_test_clips"], summary["n_train_clips"]) == (6, 8, 8)
+    assert (summary["epochs"], summary["preset"], summary["note"]) == (2, "small", None)
+    for name in ("video_accuracy", "video_uar", "video_f1", "clip_accuracy", "clip_uar"):
+        assert 0 <= summary[name] <= 1
+    assert sum(w.numel() for w in load_file(path / "model.safetensors").values()) == summary["parameters"]
+    with (path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["level"] for row in rows] == ["clip"] * 8 + ["video"] * 6
+    assert {row["subject"] for row in rows} == {"s01"}
+    assert sum(float(rows[0][f"p_{c}"]) for c in ("left", "right", "still")) == pytest.approx(1, abs=1e-5)
+    right = [row["label"] == row["predicted"] for row in rows if row["level"] == "video"]
+    assert sum(right) / 6 == pytest.approx(summary["video_accuracy"])
+    with (path / "metrics.csv").open() as file:
+        assert all(float(row["validation_loss"]) > 0 for row in csv.DictReader(file))
+    assert "validation loss" in log.getvalue()
+    assert "always the most frequent class" in log.getvalue()
+
+
+def test_the_network_learns_the_order_of_two_movements(tmp_path: Path) -> None:
+    """Each video moves up and down; only which comes first tells the classes apart, so no single frame does."""
+    shards = write_corpus(tmp_path / "shards", n_groups=2, subjects_per_group=4, labels=(0, 1) * 3, n_frames=(4,))
+    result = run(shards, tmp_path / "runs", epochs=12, lr=5e-3)
+    assert result.video.accuracy >= 0.9
+    assert float(losses(result.run.path)[-1]) < 0.2
+
+
+@pytest.mark.parametrize("variant", ["a", "d"])
+def test_the_same_seed_gives_the_same_losses_and_another_seed_others(
+    shards: Path, tmp_path: Path, variant: str
+) -> None:
+    first, again, other = (
+        losses(run(shards, tmp_path / name, variant=variant, seed=seed).run.path)
+        for name, seed in (("first", 5), ("again", 5), ("other", 6))
+    )
+    assert first == again
+    assert first != other
+
+
+def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_one(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(shards, tmp_path / "whole", epochs=4)
+    with monkeypatch.context() as patch:
+        interrupt_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(shards, tmp_path / "parts", epochs=4)
+    path = tmp_path / "parts" / "tiny" / "enhanced" / "fold1"
+    assert len(losses(path)) == 2
+    assert not (path / "summary.json").exists()
+    torch.manual_seed(99)  # nothing may hang on the generator's state
+    log = io.StringIO()
+    resumed = run(shards, tmp_path / "parts", epochs=4, resume=True, log=log)
+    assert "resumed after epoch 2 of 4" in log.getvalue()
+    assert losses(path) == losses(whole.run.path)
+    expected = load_file(whole.run.path / "model.safetensors")
+    found = load_file(path / "model.safetensors")
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+    assert resumed.video == whole.video
+
+
+def interrupt_after(n_epochs: int, patch: pytest.MonkeyPatch) -> None:
+    """Act as Ctrl-C in the middle of an epoch."""
+
+    def interrupted(loss: float, *, epoch: int, lr: float) -> float:
+        if epoch == n_epochs:
+            raise KeyboardInterrupt
+        return check_finite(loss, epoch=epoch, lr=lr)
+
+    patch.setattr(train, "check_finite", interrupted)
+
+
+def test_a_run_that_is_there_is_left_alone_unless_told_otherwise(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "runs"
+    with monkeypatch.context() as patch:
+        interrupt_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(shards, out)
+    with pytest.raises(RunDirectoryError, match="unfinished run; give --resume or --overwrite"):
+        run(shards, out)
+    with pytest.raises(RunDirectoryError, match=r"differs in lr \(0.002 there, 0.5 here\)"):
+        run(shards, out, lr=0.5, resume=True)
+    run(shards, out, resume=True)
+    for resume in (False, True):
+        with pytest.raises(RunDirectoryError, match="finished run; give --overwrite"):
+            run(shards, out, resume=resume)
+    assert len(losses(run(shards, out, epochs=1, overwrite=True).run.path)) == 1
+
+
+def test_a_directory_that_is_no_run_is_never_deleted(shards: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "tiny" / "enhanced" / "fold1"
+    path.mkdir(parents=True)
+    (path / "thesis.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(RunDirectoryError, match=r"fold1: not (empty and not )?a run"):
+            run(shards, tmp_path / "runs", overwrite=overwrite)
+    assert (path / "thesis.txt").read_text() == "mine"
+
+
+def test_a_damaged_checkpoint_is_named(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(shards, tmp_path / "runs")
+    path = tmp_path / "runs" / "tiny" / "enhanced" / "fold1" / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RunDirectoryError, match=r"checkpoint\.pt: not readable"):
+        run(shards, tmp_path / "runs", resume=True)
+
+
+def test_a_diverged_run_says_so_and_is_not_finished(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "cross_entropy", lambda logits, _: logits.sum() * float("nan"))
+    with pytest.raises(DivergedError, match="the loss became nan in epoch 1"):
+        run(shards, tmp_path / "runs")
+    assert not (tmp_path / "runs" / "tiny" / "enhanced" / "fold1" / "summary.json").exists()
+
+
+def test_absent_classes_are_named_and_do_not_spoil_the_measures(tmp_path: Path) -> None:
+    shards = write_corpus(tmp_path / "shards", labels=(0, 1, 0, 1))
+    log = io.StringIO()
+    result = run(shards, tmp_path / "runs", epochs=1, log=log)
+    assert "warning: no training clip of still" in log.getvalue()
+    assert "warning: no test clip of still" in log.getvalue()
+    assert 0 <= result.video.uar <= 1
+
+
+@pytest.mark.parametrize("where", ["corpus", "recipe"])
+def test_results_of_warped_photographs_carry_a_note(tmp_path: Path, where: str) -> None:
+    shards = write_corpus(
+        tmp_path / "shards",
+        corpus="sample" if where == "corpus" else "tiny",
+        recipe={"corpus": "sample"} if where == "recipe" else {},
+    )
+    log = io.StringIO()
+    result = run(shards, tmp_path / "runs", epochs=1, log=log)
+    assert log.getvalue().count("not an expression-recognition accuracy") == 2
+    assert "warped photographs" in json.loads(result.run.summary.read_text())["note"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("../../etc", "etc"), ("/root", "root"), ("..", "corpus"), ("a b/c", "a-b-c"), ("日本", "corpus"), (".x", "x")],
+)
+def test_a_hostile_corpus_name_stays_inside_the_output_directory(tmp_path: Path, name: str, expected: str) -> None:
+    path = rundir.run_directory(tmp_path, corpus=name, variant="enhanced", fold=1).path
+    assert path == tmp_path / expected / "enhanced" / "fold1"
+
+
+def test_a_class_name_may_look_like_markup_or_a_formula(tmp_path: Path) -> None:
+    names = ["[red]a[/red]", "$x_", "b"]
+    log = io.StringIO()
+    Console(file=log, width=80).print(confusion_table([[1, 0, 0]] * 3, names))
+    assert "[red]a[/red]" in log.getvalue()
+    confusion_figure(tmp_path / "c.png", confusion_KK=[[1, 0, 0]] * 3, classes=names, title="$\\frac{ [x]")
+    assert (tmp_path / "c.png").stat().st_size > 1000

@@ -1,0 +1,94 @@
+"""`fer-train` as a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from shard_files import edit_shard, set_field
+
+from fer_model.cli import main
+
+
+def fer_train(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fer_model", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_options_are_these() -> None:
+    found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
+    run = {"--fold", "--variant", "--preset", "--device", "--out", "--validation-group", "--resume", "--overwrite"}
+    assert found == run | {"--epochs", "--batch-size", "--lr", "--seed", "--debug"}
+
+
+def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
+    done = fer_train(shards, "--fold", 3, "--variant", "a", "--preset", "small", "--epochs", 1, "--out", tmp_path / "r")
+    assert (done.returncode, done.stderr) == (0, "")
+    path = tmp_path / "r" / "tiny" / "convlstm" / "fold3"
+    assert json.loads((path / "summary.json").read_text())["variant"] == "convlstm"
+    assert "epoch   1/1  loss" in done.stdout
+    assert str(path) in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Missing option '--fold'"),
+        (["--fold", "9"], "fold 9 does not exist: these shards have folds 1 to 3"),
+        (["--fold", "1", "--validation-group", "1"], "is the test group"),
+        (["--fold", "1", "--variant", "e"], "Invalid value for '--variant'"),
+        (["--fold", "1", "--lr", "0"], "Invalid value for '--lr'"),
+        (["--fold", "1", "--resume", "--overwrite"], "exclude each other"),
+    ],
+)
+def test_bad_arguments_exit_with_2(shards: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = fer_train(shards, "--preset", "small", "--out", tmp_path / "r", *arguments)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_leaked_subject_stops_the_run_before_anything_is_written(shards: Path, tmp_path: Path) -> None:
+    edit_shard(shards, set_field("recordings", 2, subject=b"s01"))
+    done = fer_train(shards, "--fold", 1, "--preset", "small", "--out", tmp_path / "r")
+    assert done.returncode == 1
+    assert "'s01'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_debug_shows_the_traceback(shards: Path, tmp_path: Path) -> None:
+    (shards / "index.json").unlink()
+    done = fer_train(shards, "--fold", 1, "--out", tmp_path / "r", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "not finished" in done.stderr.splitlines()[-1]
+
+
+def test_an_interrupted_process_exits_with_130_and_resumes(shards: Path, tmp_path: Path) -> None:
+    arguments = [shards, "--fold", 1, "--preset", "small", "--epochs", 400, "--out", tmp_path / "r"]
+    command = [sys.executable, "-m", "fer_model", *map(str, arguments)]
+    path = tmp_path / "r" / "tiny" / "enhanced" / "fold1"
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (path / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert not (path / "summary.json").exists()
+    rows = (path / "metrics.csv").read_text().splitlines()
+    assert len(rows) >= 2
+    refused = fer_train(*arguments)
+    assert refused.returncode == 1
+    assert "--resume" in refused.stderr
