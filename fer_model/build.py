@@ -10,6 +10,9 @@ from fer_model.config import TrainConfig
 from fer_model.errors import ArgumentError
 from fer_model.network import TwoStreamNetwork
 
+SMALL_INPUT = 32
+"""Side of the input, pixels, up to which a second thread gains nothing."""
+
 
 def build_network(config: TrainConfig, *, n_classes: int) -> TwoStreamNetwork:
     """The network of a configuration, its weights drawn from torch's generator. Variant (a) has no GroupNorm."""
@@ -36,6 +39,21 @@ def build_optimizer(config: TrainConfig, parameters: Iterable[nn.Parameter]) -> 
 def learning_rate(config: TrainConfig, *, done: float) -> float:
     """Learning rate when the share `done` (0 to 1) of all steps is behind."""
     return config.lr if config.schedule == "constant" else config.lr * (1 + math.cos(math.pi * done)) / 2
+
+
+def preset_for(device: torch.device) -> str:
+    """The preset that can be trained on a device: the paper's network is too large for a CPU."""
+    return "small" if device.type == "cpu" else "paper"
+
+
+def use_cpu_threads(config: TrainConfig) -> None:
+    """Train small networks with one thread.
+
+    Their layers are over before a second thread has woken up: on two free cores, two threads are no faster than one,
+    and as soon as another program wants a core they are several times slower, for torch's threads spin while they wait.
+    """
+    if config.input_size <= SMALL_INPUT:
+        torch.set_num_threads(1)
 
 
 def pick_device(name: str) -> torch.device:

@@ -1,6 +1,5 @@
 """`fer-train`: the command line of `train_fold`."""
 
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -22,8 +21,8 @@ INTERRUPTED = 130
     "--variant", type=click.Choice(VARIANTS), default="d", help="Cell of the paper: a convlstm ... d enhanced."
 )
 @click.option(
-    "--preset", type=click.Choice(["paper", "small"]), default="paper",
-    help="paper: the published network, for a GPU. small: a much smaller one, for a CPU.",
+    "--preset", type=click.Choice(["paper", "small"]),
+    help="paper: the published network. small: a much smaller one. [default: paper with a GPU, small without]",
 )  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of the preset's.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Clips per step, in place of the preset's.")
@@ -45,7 +44,7 @@ def main(
     shards: Path,
     fold: int,
     variant: str,
-    preset: str,
+    preset: str | None,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
@@ -64,8 +63,6 @@ def main(
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
     errors = Console(stderr=True)
-    # Threads that spin while they wait make training 8 times slower as soon as another program wants a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from fer_model.train import train_fold  # torch takes seconds to load: --help need not wait
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.tensorboard import SummaryWriter
 
 from fer_model import rundir
-from fer_model.build import build_network, build_optimizer, learning_rate, pick_device
+from fer_model.build import build_network, build_optimizer, learning_rate, pick_device, preset_for, use_cpu_threads
 from fer_model.config import TrainConfig, train_config
 from fer_model.data import ClipStore, check_face_size, frames_bytes, select_fold, shards_of
 from fer_model.evaluate import decide
@@ -30,7 +30,7 @@ def train_fold(
     shards: Path,
     fold: int,
     variant: str,
-    preset: str,
+    preset: str | None,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
@@ -48,7 +48,7 @@ def train_fold(
         shards: a finished shard directory.
         fold: the group to test on, 1-based.
         variant: a to d, or convlstm, spatial, temporal, enhanced.
-        preset: paper or small, see docs/paper.md.
+        preset: paper or small, see docs/paper.md; None: paper on a GPU, small on a CPU.
         epochs, batch_size, lr: in place of the preset's; None leaves it.
         seed: decides weights, order and flips. The same seed on the same machine gives the same losses.
         device: auto, cpu or cuda.
@@ -61,8 +61,9 @@ def train_fold(
     Raises:
         FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
     """
-    config = train_config(preset=preset, variant=variant, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
     place = pick_device(device)
+    preset = preset or preset_for(place)
+    config = train_config(preset=preset, variant=variant, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
     corpus = read_corpus(shards)
     check_face_size(corpus, size=config.input_size)
     parts = select_fold(corpus, test_group=fold, validation_group=validation_group)
@@ -71,6 +72,7 @@ def train_fold(
     rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
     state = rundir.load_checkpoint(run, config=run_config)
 
+    use_cpu_threads(config)
     torch.manual_seed(seed)
     network = build_network(config, n_classes=len(corpus.index.classes)).to(place)
     optimizer = build_optimizer(config, network.parameters())

@@ -27,7 +27,7 @@ def test_the_options_are_these() -> None:
 
 
 def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
-    done = fer_train(shards, "--fold", 3, "--variant", "a", "--preset", "small", "--epochs", 1, "--out", tmp_path / "r")
+    done = fer_train(shards, "--fold", 3, "--variant", "a", "--device", "cpu", "--epochs", 1, "--out", tmp_path / "r")
     assert (done.returncode, done.stderr) == (0, "")
     path = tmp_path / "r" / "tiny" / "convlstm" / "fold3"
     assert json.loads((path / "summary.json").read_text())["variant"] == "convlstm"
