@@ -96,7 +96,7 @@ PRESETS = {
         weight_decay=1e-2,
         schedule="cosine",
         batch_size=16,
-        epochs=15,
+        epochs=10,
         flip=True,
         seed=0,
     ),

@@ -6,7 +6,7 @@ Axes: T time, B clips of a batch, C channels, H rows, W columns, K classes.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor, channels_last, nn
+from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
 from fer_model.cells import EnhancedConvLSTM
@@ -64,7 +64,7 @@ class Stream(nn.Module):
         """Features (B, n_features) of the last time step."""
         x_TBCHW = x_BTCHW.transpose(0, 1)
         n_steps, n_clips = x_TBCHW.shape[:2]
-        x_NCHW = x_TBCHW.flatten(0, 1).contiguous(memory_format=channels_last)
+        x_NCHW = x_TBCHW.flatten(0, 1).contiguous()
         for layer in self.layers:
             h_TBCHW = layer(x_NCHW.view(n_steps, n_clips, *x_NCHW.shape[1:]))
             x_NCHW = max_pool2d(h_TBCHW.flatten(0, 1), 2)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
@@ -15,7 +16,7 @@ from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.folds import assign_groups, natural_key
 from fer_prep.ledger import LedgerRow, read_ledger, write_ledger
 from fer_prep.listener import Listener
-from fer_prep.output import prepare, shard_names, write_index
+from fer_prep.output import leftovers, prepare, shard_names, write_index
 from fer_prep.pipeline import Pipeline, Subject
 from fer_prep.recipe import Recipe, load_recipe
 from fer_prep.shards import ShardEntry, ShardHead
@@ -89,6 +90,7 @@ def build(
     }
     settings = load_recipe(recipe, dataset, overrides)
     corpus = corpora.find(dataset, root=root, manifest=manifest, select=settings.select, rendering=listener.rendering)
+    _check_inputs(corpus, groups)
     subjects = plan_subjects(corpus, settings, out)
     n_groups = max(subject.head.group for subject in subjects)
     n_workers = min(workers or os.cpu_count() or 1, len(corpus.recordings))
@@ -102,10 +104,23 @@ def build(
             out, corpus=corpus.name, classes=corpus.classes, n_groups=n_groups, recipe=settings,
             versions=tool_versions(), entries=result.entries,
         )  # fmt: skip
+        for name in leftovers(out, result.entries):
+            listener.note(f"{out / name} belongs to no recording that could be built now; it is not in the index")
     return BuildResult(
         out, corpus.name, corpus.classes, n_groups, rows, tuple(result.entries), result.n_kept, result.n_frames_built,
         time.perf_counter() - begin,
     )  # fmt: skip
+
+
+def _check_inputs(corpus: corpora.Corpus, groups: int | None) -> None:
+    if groups is not None and any(recording.group is not None for recording in corpus.recordings):
+        raise UsageError("the recordings have groups of their own; leave --groups out")
+    if not any(recording.path.exists() for recording in corpus.recordings):
+        first = corpus.recordings[0]
+        raise FerPrepError(
+            f"none of {len(corpus.recordings)} recordings is there, not even {first.path}; "
+            "is the disk mounted, and is --root right?"
+        )
 
 
 def plan_subjects(corpus: corpora.Corpus, recipe: Recipe, out: Path) -> list[Subject]:
@@ -145,14 +160,16 @@ def _hold(out: Path, recipe: Recipe, *, rebuild: bool) -> Iterator[None]:
         prepare(out, recipe, rebuild=rebuild)
         yield
     finally:
+        # the file stays: who removes a lock file takes away the lock of the next one
         lock.release()
-        (out / LOCK).unlink(missing_ok=True)
 
 
 def _cache_dir(cache: Path | None) -> Path:
     directory = cache or Path(os.environ.get("FER_CACHE") or user_cache_path("fer-convlstm") / "tracks")
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory):
+            pass
     except OSError as error:
-        raise FerPrepError(f"{directory}: cache cannot be made ({error.strerror}); choose another --cache") from error
+        raise FerPrepError(f"{directory}: cache cannot be used ({error.strerror}); choose another --cache") from error
     return directory.absolute()

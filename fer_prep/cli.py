@@ -1,5 +1,6 @@
 """The program `fer-prep`. No logic here: each command calls one library function with the same argument names."""
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -40,6 +41,7 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
             click.echo(f"fer-prep: {error}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
             click.echo("fer-prep: interrupted; finished shards are kept, the same command goes on from here", err=True)
             sys.exit(INTERRUPTED)
 

@@ -108,12 +108,12 @@ def class_table(result: BuildResult) -> Table:
     """Recordings that have clips, by class and group; a zero is a class that a fold cannot test."""
     table = Table()
     table.add_column("class \\ group")
-    for group in range(1, result.n_groups + 1):
+    groups = sorted({row.group for row in result.rows})
+    for group in groups:
         table.add_column(str(group), justify="right")
     table.add_column("all", justify="right")
     counts = Counter((row.label, row.group) for row in result.rows if row.status == "ok")
     unlabelled = ("",) if any(label == "" for label, _ in counts) else ()
-    groups = range(1, result.n_groups + 1)
     for name in (*result.classes, *unlabelled):
         row = [counts[name, group] for group in groups]
         cells = [str(n) if n else "[red]0[/red]" for n in row]

@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import UsageError
 
+MOST_GROUPS = 1000
+
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which "s2" comes before "s10"."""
-    parts = re.split(r"(\d+)", text)
-    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts)
+    parts = re.split(r"([0-9]+)", text)
+    # every second part is a number; by its length without zeros, then digit by digit, so that any length will do
+    numbers = (part.lstrip("0") for part in parts[1::2])
+    keys: list[tuple[int, int, str]] = [(1, 0, part) for part in parts]
+    keys[1::2] = [(0, len(number), number) for number in numbers]
+    return (*keys, (1, 0, text))
 
 
 def deal(subjects: Iterable[str], n_groups: int) -> dict[str, int]:
@@ -26,7 +32,7 @@ def assign_groups(recordings: Iterable[Recording], n_groups: int) -> dict[str, i
     """Subject -> group: the corpus' own groups where it names them, else dealt out.
 
     Raises:
-        UsageError: only some recordings name a group, a subject is in two groups, or a group is not positive.
+        UsageError: only some recordings name a group, a subject is in two groups, or a group is not in 1 to 1000.
     """
     recordings = list(recordings)
     named = [recording for recording in recordings if recording.group is not None]
@@ -38,8 +44,8 @@ def assign_groups(recordings: Iterable[Recording], n_groups: int) -> dict[str, i
             raise UsageError(
                 f"{recording.id} has no group, but {named[0].id} has; give every recording a group, or none of them"
             )
-        if recording.group < 1:
-            raise UsageError(f"{recording.id} is in group {recording.group}; groups are numbered from 1")
+        if not 1 <= recording.group <= MOST_GROUPS:
+            raise UsageError(f"{recording.id} is in group {recording.group}; expected: 1 to {MOST_GROUPS}")
         first = groups.setdefault(recording.subject, recording.group)
         if first != recording.group:
             raise UsageError(

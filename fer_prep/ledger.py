@@ -2,13 +2,14 @@
 
 import csv
 import dataclasses
-import os
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from fer_prep.errors import FerPrepError
+from fer_prep.files import replace_text
 
 FILE_NAME = "ledger.csv"
 
@@ -44,13 +45,16 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(LedgerRow))
 
 
 def write_ledger(directory: Path, rows: Iterable[LedgerRow]) -> None:
-    """Replace `ledger.csv` in one step: a reader sees the old one or the new one."""
-    temporary = directory / f".{FILE_NAME}.{os.getpid()}.tmp"
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(row) | {"seconds": f"{row.seconds:.3f}"} for row in rows)
-    temporary.replace(directory / FILE_NAME)
+    """Replace `ledger.csv` in one step: a reader sees the old one or the new one.
+
+    Raises:
+        FerPrepError: the file system refuses.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(row) | {"seconds": f"{row.seconds:.3f}"} for row in rows)
+    replace_text(directory / FILE_NAME, text.getvalue())
 
 
 def read_ledger(directory: Path) -> dict[str, LedgerRow]:
@@ -65,7 +69,7 @@ def read_ledger(directory: Path) -> dict[str, LedgerRow]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [_parse(values) for values in csv.DictReader(file)]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise FerPrepError(f"{path} is no ledger of fer-prep ({error}); delete it and build again") from error
     return {row.recording: row for row in rows}
 

@@ -1,37 +1,27 @@
-"""The output directory: which recipe it belongs to, which of its shards are still good, and its index."""
+"""The output directory: whose it is, what its files are called, and its index."""
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fer_prep.errors import FerPrepError, RecordingError, UsageError
-from fer_prep.ledger import LedgerRow
+from fer_prep.errors import FerPrepError, UsageError
+from fer_prep.files import TEMPORARY_SUFFIX, replace_text
+from fer_prep.ledger import FILE_NAME as LEDGER
 from fer_prep.recipe import Recipe, changed_fields
 from fer_prep.shards import (
-    TEMPORARY_SUFFIX,
     VERSION,
     ShardEntry,
     ShardHead,
-    check_readable,
-    describe_shard,
     stored_recipe,
 )
-from fer_prep.stages import Job, input_sha256
+from fer_prep.stages import Job
 
-INDEX = "index.json"
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Whether an existing shard can stay: its entry, or the reason why it is built anew."""
-
-    entry: ShardEntry | None
-    reason: str = ""
+INDEX, INDEX_FORMAT = "index.json", "fer-shards"
+LONGEST_NAME = 100
 
 
 def shard_names(corpus: str, subjects: Iterable[str]) -> dict[str, str]:
@@ -39,7 +29,7 @@ def shard_names(corpus: str, subjects: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for subject in subjects:
-        stem = f"{corpus}-s{re.sub(r'[^A-Za-z0-9._-]', '_', subject)}"
+        stem = f"{corpus}-s{re.sub(r'[^A-Za-z0-9._-]', '_', subject)[:LONGEST_NAME]}"
         name, number = stem, 1
         while name.lower() in taken:
             number += 1
@@ -50,28 +40,44 @@ def shard_names(corpus: str, subjects: Iterable[str]) -> dict[str, str]:
 
 
 def prepare(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
-    """Make the directory ready: it exists, holds no other recipe's shards, and no rubble of a killed run.
+    """Make an existing directory ready: it holds no other recipe's shards, and no rubble of a killed run.
 
     Raises:
-        UsageError: it belongs to another recipe and `rebuild` is false.
+        UsageError: it belongs to something else, or to another recipe and `rebuild` is false.
         FerPrepError: it cannot be written to.
     """
+    _refuse_foreign_index(out)
+    shards = sorted(out.glob("*.h5"))
+    if not rebuild:
+        for path in shards:
+            _refuse_other_recipe(out, path, recipe)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for rubble in out.glob(f".*{TEMPORARY_SUFFIX}"):
-            rubble.unlink()
-        shards = sorted(out.glob("*.h5"))
+        for name in ("*.h5", INDEX, LEDGER):
+            for rubble in out.glob(f".{name}.*{TEMPORARY_SUFFIX}"):
+                rubble.unlink()
         if rebuild:
-            (out / INDEX).unlink(missing_ok=True)
-            for path in filter(_is_ours, shards):
-                path.unlink()
-            return
-    except FileExistsError as error:
-        raise UsageError(f"{out} is a file; --out must be a directory") from error
+            for path in (out / INDEX, out / LEDGER, *filter(_is_ours, shards)):
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise FerPrepError(f"{out} cannot be written to ({error.strerror}); choose another --out") from error
-    for path in shards:
-        _refuse_other_recipe(out, path, recipe)
+
+
+def leftovers(out: Path, entries: Iterable[ShardEntry]) -> list[str]:
+    """Names of shards that lie in the directory and do not belong to it any more."""
+    listed = {entry.file for entry in entries}
+    return [path.name for path in sorted(out.glob("*.h5")) if path.name not in listed and _is_ours(path)]
+
+
+def _refuse_foreign_index(out: Path) -> None:
+    path = out / INDEX
+    if not path.exists():
+        return
+    try:
+        ours = json.loads(path.read_text(encoding="utf-8"))["format"] == INDEX_FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise UsageError(f"{path} is no index of fer-prep; choose another --out, or delete it if it is damaged")
 
 
 def _is_ours(path: Path) -> bool:
@@ -110,33 +116,6 @@ def shard_key(head: ShardHead, inputs: Iterable[tuple[Job, str]]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def check_existing(
-    path: Path, head: ShardHead, jobs: Sequence[Job], rows: dict[str, LedgerRow], listed: dict[str, Any] | None
-) -> Kept:
-    """Can the existing shard stay? Runs in a worker: it reads all inputs of the subject.
-
-    Args:
-        head: its `key` is not looked at.
-        rows: what the old ledger says.
-        listed: the shard's entry in the old index; without one, every byte of the shard is decoded.
-    """
-    failed = sum(1 for job in jobs if job.recording.id in rows and rows[job.recording.id].status == "failed")
-    if failed:
-        return Kept(None, f"{failed} failed recording{'s' if failed > 1 else ''} tried again")
-    if any(job.recording.id not in rows for job in jobs):
-        return Kept(None, "recordings added, or the ledger is gone")
-    try:
-        entry = describe_shard(path)
-        if listed is None:
-            check_readable(path)
-        elif entry.sha256 != listed.get("sha256"):
-            return Kept(None, "damaged: not the bytes that the index lists")
-        key = shard_key(head, [(job, input_sha256(job.recording.path)) for job in jobs])
-    except (FerPrepError, RecordingError) as error:
-        return Kept(None, f"damaged: {error}")
-    return Kept(entry) if entry.key == key else Kept(None, "input or tool changed")
-
-
 def read_index(out: Path) -> dict[str, dict[str, Any]]:
     """File name -> entry of the existing index; empty if there is none that can be read."""
     try:
@@ -152,7 +131,7 @@ def write_index(
 ) -> None:  # fmt: skip
     """Write `index.json`, by rename: from now on the directory is finished."""
     index = {
-        "format": "fer-shards",
+        "format": INDEX_FORMAT,
         "version": VERSION,
         "corpus": corpus,
         "classes": list(classes),
@@ -163,6 +142,4 @@ def write_index(
         "versions": versions,
         "shards": [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.file)],
     }
-    temporary = out / f".{INDEX}.{os.getpid()}{TEMPORARY_SUFFIX}"
-    temporary.write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(out / INDEX)
+    replace_text(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")

@@ -15,19 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, Future, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 
+from fer_prep.errors import FerPrepError
 from fer_prep.ledger import LedgerRow, write_ledger
 from fer_prep.listener import Listener
-from fer_prep.output import INDEX, check_existing, read_index, shard_key
+from fer_prep.output import INDEX, read_index, shard_key
 from fer_prep.recipe import Recipe
+from fer_prep.resume import Kept, check_existing
 from fer_prep.shards import ShardEntry, ShardHead
-from fer_prep.stages import Aligned, BuiltShard, Job, align_recording, build_shard
+from fer_prep.stages import Aligned, BuiltShard, Job, align_recording, build_shard, failed_row
 from fer_prep.versions import tool_versions
 
 # alignments under way or waiting per worker: enough to keep it busy, few enough to keep the scheduler small
 IN_FLIGHT_PER_WORKER = 4
 SHARDS_FIRST = 10
+WORKER_DIED = "worker died: several times on this recording, killed or out of memory; try fewer --workers"
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ class Pipeline:
         with _local_cluster(workers) as cluster, Client(cluster) as client:
             missing = self._keep(client, out, subjects, old_rows, result)
             if missing:
-                # from here on the directory is unfinished
+                # from here on the directory is unfinished, and the ledger tells of kept shards only
                 (out / INDEX).unlink(missing_ok=True)
+                write_ledger(out, result.rows.values())
             self._build(client, out, missing, IN_FLIGHT_PER_WORKER * workers, result)
         return result
 
@@ -93,10 +97,10 @@ class Pipeline:
         }
         missing = []
         for subject in subjects:
-            verdict = verdicts[subject.path].result() if subject.path in verdicts else None
-            if verdict is None or verdict.entry is None:
+            verdict = self._verdict(verdicts.get(subject.path))
+            if verdict.entry is None:
                 missing.append(subject)
-                if verdict is not None:
+                if verdict.reason:
                     self._listener.note(f"{subject.path.name} is built anew: {verdict.reason}")
                 continue
             result.entries.append(verdict.entry)
@@ -106,6 +110,15 @@ class Pipeline:
                 self._listener.recording("kept", row.n_frames)
         return missing
 
+    def _verdict(self, future: Future[Any] | None) -> Kept:
+        if future is None:
+            return Kept(None)
+        try:
+            verdict: Kept = future.result()
+        except KilledWorker:
+            return Kept(None, "the worker that checked it died")
+        return verdict
+
     def _build(
         self, client: Client, out: Path, subjects: list[Subject], in_flight: int, result: PipelineResult
     ) -> None:
@@ -114,6 +127,7 @@ class Pipeline:
         aligned: dict[Path, dict[str, Aligned]] = {subject.path: {} for subject in subjects}
         meaning: dict[Future[Any], tuple[Subject, Job | None]] = {}
         running = as_completed()
+        warned = False
 
         def submit(future: Future[Any], subject: Subject, job: Job | None) -> None:
             meaning[future] = (subject, job)
@@ -124,11 +138,14 @@ class Pipeline:
         for future in running:
             subject, job = meaning.pop(future)
             if job is None:
-                self._finish(out, subject, future.result(), result)
+                self._finish(out, subject, _built(subject, future), result)
                 continue
             outcome = _outcome(job, future)
+            if outcome.warning and not warned:
+                warned = True
+                self._listener.note(f"the cache {self._cache_dir} cannot be written: {outcome.warning}")
             aligned[subject.path][job.recording.id] = outcome
-            result.n_frames_built += outcome.n_frames
+            result.n_frames_built += 0 if outcome.failure else outcome.n_frames
             self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
             if len(aligned[subject.path]) == len(subject.jobs):
                 submit(self._shard(client, subject, aligned.pop(subject.path)), subject, None)
@@ -150,10 +167,7 @@ class Pipeline:
         return client.submit(build_shard, *arguments, pure=False, priority=SHARDS_FIRST)
 
     def _finish(self, out: Path, subject: Subject, built: BuiltShard, result: PipelineResult) -> None:
-        if built.entry is None:
-            # every recording failed: an older shard of this subject would belong to other inputs
-            subject.path.unlink(missing_ok=True)
-        else:
+        if built.entry is not None:
             result.entries.append(built.entry)
         result.rows |= {row.recording: row for row in built.rows}
         write_ledger(out, result.rows.values())
@@ -165,14 +179,17 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     dask.config.set({"distributed.worker.daemon": True, "distributed.worker.multiprocessing-method": "forkserver"})
     _start_forkserver_deaf_to_ctrl_c()
-    with _ctrl_c_postponed():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+    try:
+        with _ctrl_c_postponed():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+    except (OSError, RuntimeError) as error:
+        raise FerPrepError(f"{workers} worker processes could not be started ({error}); try fewer --workers") from error
     with cluster:
         yield cluster
 
@@ -206,8 +223,29 @@ def _ctrl_c_postponed() -> Iterator[None]:
 
 def _outcome(job: Job, future: Future[Any]) -> Aligned:
     """The task's outcome. A task that died took its recording with it, not the run."""
-    if future.status == "finished":
+    try:
         outcome: Aligned = future.result()
-        return outcome
-    error = future.exception()
-    return Aligned(job, "", 0, 0.0, failure=f"worker died: {type(error).__name__}: {error}")
+    except KilledWorker:
+        return Aligned(job, "", 0, 0.0, failure=WORKER_DIED)
+    except Exception as error:  # a defect of ours must not cost the other recordings
+        return Aligned(job, "", 0, 0.0, failure=f"internal error: {type(error).__name__}: {error}")
+    return outcome
+
+
+def _built(subject: Subject, future: Future[Any]) -> BuiltShard:
+    """The finished shard; without it, if its worker died, the rows that say so.
+
+    Raises:
+        FerPrepError: the shard cannot be written.
+    """
+    try:
+        built: BuiltShard = future.result()
+    except KilledWorker:
+        return BuiltShard(None, tuple(failed_row(job, WORKER_DIED, 0, 0.0) for job in subject.jobs))
+    except FerPrepError:
+        raise
+    except Exception as error:
+        raise FerPrepError(
+            f"{subject.path}: internal error ({type(error).__name__}: {error}); please report it"
+        ) from error
+    return built

@@ -11,7 +11,7 @@ from fer_prep.errors import UsageError
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class AlignRecipe(_Section):
@@ -38,9 +38,9 @@ class FlowRecipe(_Section):
     levels: int = Field(default=3, ge=1)
     winsize: int = Field(default=15, ge=1)
     iterations: int = Field(default=3, ge=1)
-    poly_n: int = Field(default=5, ge=1)
+    poly_n: Literal[5, 7] = 5
     poly_sigma: float = Field(default=1.2, gt=0)
-    flags: int = 0
+    flags: Literal[0, 256] = 0
 
 
 class ClipRecipe(_Section):
@@ -135,9 +135,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
-    for key in keys[:-1]:
-        values = values.setdefault(key, {})
-    values[keys[-1]] = value
+    *sections, last = keys
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            return  # no section at all: the validation says so
+    values[last] = value
 
 
 def _first_complaint(error: ValidationError) -> str:

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from fer_prep.align.track import FaceTrack
 from fer_prep.clips import Clip
 from fer_prep.errors import FerPrepError
+from fer_prep.files import temporary_name
 from fer_prep.flow import FLOW_SCALE
 from fer_prep.recipe import Recipe
 
 FORMAT, VERSION = "fer-shard", 1
-TEMPORARY_SUFFIX = ".tmp"
+LARGEST_CHUNK = 64  # frames
 FRAME_DATASETS = ("rgb", "flow", "detected", "confidence", "landmarks", "transform")
 
 
@@ -85,7 +86,7 @@ def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecordin
     Raises:
         FerPrepError: the file system refuses, or gives back other bytes than it was given.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = temporary_name(path)
     try:
         with h5py.File(temporary, "w") as file:
             body = _Body(file, head.recipe)
@@ -100,8 +101,10 @@ def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecordin
         temporary.replace(path)
         _flush_to_disk(path.parent)
         return entry
-    except OSError as error:
-        raise FerPrepError(f"{path}: shard cannot be written ({error.strerror or error})") from error
+    except (OSError, RuntimeError) as error:
+        # HDF5 reports a full disk as a RuntimeError when it closes the file
+        cause = getattr(error, "strerror", None) or error
+        raise FerPrepError(f"{path}: shard cannot be written ({cause}); is the disk full?") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -128,6 +131,50 @@ def describe_shard(path: Path, *, name: str | None = None) -> ShardEntry:
                 key=str(file.attrs["key"]),
             )
     except (OSError, KeyError, RuntimeError) as error:
+        raise FerPrepError(f"{path} is damaged ({error})") from error
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """What a shard says of one of its recordings."""
+
+    id: str
+    sha256: str
+    label: int
+    n_frames: int
+    n_detected: int
+    n_clips: int
+
+
+@dataclass(frozen=True)
+class ShardContent:
+    """A finished shard without its frames; `classes` and `versions` are JSON as stored."""
+
+    group: int
+    classes: str
+    versions: str
+    recordings: tuple[StoredRow, ...]
+
+
+def read_content(path: Path) -> ShardContent:
+    """Attributes and tables of a shard.
+
+    Raises:
+        FerPrepError: the file is no shard, or is damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            n_clips = np.bincount(file["clips"]["recording"], minlength=len(file["recordings"]))
+            rows = tuple(
+                StoredRow(
+                    row["id"].decode(), row["sha256"].decode(), int(row["label"]),
+                    int(row["n_frames"]), int(row["n_detected"]), int(n),
+                )
+                for row, n in zip(file["recordings"][:], n_clips, strict=True)
+            )  # fmt: skip
+            attributes = file.attrs
+            return ShardContent(int(attributes["group"]), str(attributes["classes"]), str(attributes["versions"]), rows)
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise FerPrepError(f"{path} is damaged ({error})") from error
 
 
@@ -203,11 +250,17 @@ class _Body:
 
     def finish(self, head: ShardHead) -> dict[str, str]:
         """Write tables and attributes, the key last; returns the digest of every dataset."""
+        # Every dataset is flushed here, one by one: left to itself, HDF5 writes out what is cached when the last
+        # reference goes, and the file's layout would depend on the process' history and on who else looks at it.
+        for dataset in self._datasets.values():
+            dataset.flush()
         self._datasets["flow"].attrs["scale"] = FLOW_SCALE
         self._datasets["flow"].attrs["saturated"] = self._saturated
         tables = {"recordings": _recordings_table(self._recordings), "clips": np.array(self._clips, CLIP_DTYPE)}
         for name, table in tables.items():
-            self._file.create_dataset(name, data=table, fletcher32=True, chunks=(max(len(table), 1),), maxshape=(None,))
+            self._file.create_dataset(
+                name, data=table, fletcher32=True, chunks=(max(len(table), 1),), maxshape=(None,)
+            ).flush()
         attributes: dict[str, Any] = {
             "format": FORMAT, "version": VERSION, "corpus": head.corpus, "subject": head.subject, "group": head.group,
             "classes": json.dumps(head.classes), "aligner": head.recipe.align.backend,
@@ -241,7 +294,7 @@ def _recordings_table(rows: list[tuple[Any, ...]]) -> NDArray[np.void]:
 
 
 def _create_frames(file: h5py.File, recipe: Recipe) -> dict[str, h5py.Dataset]:
-    size, stride = recipe.align.face_size, recipe.clips.stride
+    size, stride = recipe.align.face_size, min(recipe.clips.stride, LARGEST_CHUNK)
     layout: tuple[tuple[tuple[int, ...], type[np.generic], int], ...] = (
         ((size, size, 3), np.uint8, stride),
         ((size, size, 2), np.int16, stride),

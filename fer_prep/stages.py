@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -10,13 +11,14 @@ from typing import Any
 
 import cv2
 from joblib import Memory
+from joblib.memory import CacheWarning
 
 from fer_prep.align.mesh import MeshFinder
 from fer_prep.align.track import FaceTrack, make_track
 from fer_prep.clips import ClipPlan, plan_clips
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import RecordingError
-from fer_prep.flow import to_stored, track_flow
+from fer_prep.flow import track_flow
 from fer_prep.ledger import LedgerRow
 from fer_prep.recipe import AlignRecipe, Recipe
 from fer_prep.shards import ShardEntry, ShardHead, StoredRecording, file_sha256, write_shard
@@ -47,13 +49,19 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Aligned:
-    """The outcome of aligning one recording, without its pixels. `failure` is the sentence of a failed one."""
+    """The outcome of aligning one recording, without its pixels.
+
+    Attributes:
+        failure: the sentence of a failed one.
+        warning: why the track could not be cached; it will be made a second time for its shard.
+    """
 
     job: Job
     sha256: str
     n_frames: int
     seconds: float
     failure: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,12 @@ def align_recording(job: Job, recipe: AlignRecipe, cache_dir: Path, versions: di
     sha256 = ""
     try:
         sha256 = input_sha256(job.recording.path)
-        alignment = _cached_alignment(job, sha256, recipe, cache_dir, versions)
+        with warnings.catch_warnings(record=True) as caught:
+            alignment = _cached_alignment(job, sha256, recipe, cache_dir, versions)
     except RecordingError as error:
         return Aligned(job, sha256, error.n_frames, time.perf_counter() - begin, failure=str(error))
-    return Aligned(job, sha256, alignment.track.n_frames, time.perf_counter() - begin)
+    warning = next((str(w.message) for w in caught if issubclass(w.category, CacheWarning)), "")
+    return Aligned(job, sha256, alignment.track.n_frames, time.perf_counter() - begin, warning=warning)
 
 
 def build_shard(
@@ -84,15 +94,20 @@ def build_shard(
     Raises:
         FerPrepError: the shard cannot be written.
     """
+    cv2.setNumThreads(1)
     rows: list[LedgerRow] = []
 
     def stored() -> Iterator[StoredRecording]:
         for outcome in aligned:
             if outcome.failure:
-                rows.append(_failed_row(outcome))
+                rows.append(failed_row(outcome.job, outcome.failure, outcome.n_frames, outcome.seconds))
                 continue
             begin = time.perf_counter()
-            alignment = _cached_alignment(outcome.job, outcome.sha256, head.recipe.align, cache_dir, versions)
+            try:
+                alignment = _cached_alignment(outcome.job, outcome.sha256, head.recipe.align, cache_dir, versions)
+            except RecordingError as error:  # not cached, and the file has changed since it was aligned
+                rows.append(failed_row(outcome.job, str(error), error.n_frames, outcome.seconds))
+                continue
             recording, plan = _store(outcome, alignment, head.recipe)
             rows.append(_built_row(outcome, alignment, plan, outcome.seconds + time.perf_counter() - begin))
             yield recording
@@ -148,7 +163,7 @@ def _finder(min_presence: float) -> MeshFinder:
 
 def _store(outcome: Aligned, alignment: Alignment, recipe: Recipe) -> tuple[StoredRecording, ClipPlan]:
     job, track = outcome.job, alignment.track
-    flow, saturated = to_stored(track_flow(track, recipe.flow))
+    flow, saturated = track_flow(track, recipe.flow)
     plan = plan_clips(track.detected_N, recipe.clips)
     return (
         StoredRecording(
@@ -166,11 +181,11 @@ def _store(outcome: Aligned, alignment: Alignment, recipe: Recipe) -> tuple[Stor
     )
 
 
-def _failed_row(outcome: Aligned) -> LedgerRow:
-    job = outcome.job
+def failed_row(job: Job, failure: str, n_frames: int, seconds: float) -> LedgerRow:
+    """The ledger row of a recording that is not stored."""
     return LedgerRow(
         job.recording.id, job.recording.subject, job.recording.label or "", job.group, "failed",
-        outcome.failure, outcome.n_frames, 0, 0, outcome.seconds,
+        failure, n_frames, 0, 0, seconds,
     )  # fmt: skip
 
 
@@ -191,7 +206,10 @@ def _remark(alignment: Alignment, plan: ClipPlan) -> str:
         return f"shorter than a clip: {track.n_frames} frames"
     if not plan.clips:
         return f"too few faces for a clip: found in {track.n_detected} of {track.n_frames} frames"
+    remarks = []
     if plan.n_faceless:
         windows = plan.n_faceless + len(plan.clips)
-        return f"clips left out: {plan.n_faceless} of {windows} have too few frames with a face"
-    return f"fewer frames than declared: {alignment.remark}" if alignment.remark else ""
+        remarks.append(f"clips left out: {plan.n_faceless} of {windows} have too few frames with a face")
+    if alignment.remark:
+        remarks.append(f"fewer frames than declared: {alignment.remark}")
+    return "; ".join(remarks)

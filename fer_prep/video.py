@@ -44,6 +44,7 @@ class Video:
     _container: InputContainer = field(repr=False, kw_only=True)
     _stream: VideoStream = field(repr=False, kw_only=True)
     _declares_seconds: bool = field(repr=False, kw_only=True)
+    _ended: bool = field(default=False, repr=False, kw_only=True)
 
     def frames(self, start_frame: int = 0, end_frame: int | None = None) -> Iterator[NDArray[np.uint8]]:
         """Frames start_frame … end_frame - 1, each (H,W,3) uint8 RGB, upright (the rotation tag applied).
@@ -53,11 +54,11 @@ class Video:
         """
         try:
             for frame in self._container.decode(self._stream):
-                if self.n_read == end_frame:
-                    return
                 self.n_read += 1
                 if self.n_read > start_frame:
                     yield upright_rgb(frame)
+                if self.n_read == end_frame:
+                    return
         except (av.error.FFmpegError, OSError) as error:
             raise RecordingError(
                 "damaged",
@@ -65,16 +66,24 @@ class Video:
                 f"({_cause(error)}); restore the file from its source",
                 n_frames=self.n_read,
             ) from error
-        self._check_complete(end_frame)
+        self._check_complete(start_frame, end_frame)
+        self._ended = True
 
     @property
     def remark(self) -> str:
-        """Empty, or how many declared frames were missing within the tolerance."""
-        if self.n_declared is None or self._declares_seconds or self.n_read >= self.n_declared:
+        """Empty, or how many frames a whole video has where its container declares a few more."""
+        if self.n_declared is None or self._declares_seconds or not self._ended or self.n_read >= self.n_declared:
             return ""
         return f"{self.n_read} of {self.n_declared} declared frames"
 
-    def _check_complete(self, end_frame: int | None) -> None:
+    def _check_complete(self, start_frame: int, end_frame: int | None) -> None:
+        if 0 < self.n_read <= start_frame:
+            raise RecordingError(
+                "too short",
+                f"{self.path} has {self.n_read} frames, but frames from {start_frame} on were asked for; "
+                "correct start_frame in the manifest",
+                n_frames=self.n_read,
+            )
         if end_frame is not None and self.n_read < end_frame:
             raise RecordingError(
                 "too short",
@@ -159,9 +168,11 @@ def _declared_frames(container: InputContainer, stream: VideoStream) -> int | No
 def _check_file(path: Path) -> None:
     try:
         if not path.exists():
-            raise RecordingError("no such file", f"{path} does not exist")
+            found = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+            raise RecordingError("no such file", f"{path} {found}")
         if not path.is_file():
-            raise RecordingError("not a file", f"{path} is a directory; a video file was expected")
+            found = "a directory" if path.is_dir() else "no regular file"
+            raise RecordingError("not a file", f"{path} is {found}; a video file was expected")
         if path.stat().st_size == 0:
             raise RecordingError("empty file", f"{path} has 0 bytes; restore it from its source")
     except OSError as error:

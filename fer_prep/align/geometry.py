@@ -49,11 +49,11 @@ def scale_of(transform: Transform) -> float:
     return float(np.hypot(transform[0, 0], transform[1, 0]))
 
 
-def interpolate(before: Transform, after: Transform, share: float) -> Transform:
-    """A similarity between two: scale in its logarithm, rotation in its angle, and the shift of the face's centre.
+def interpolate(before: Transform, after: Transform, share: float, face_size: int) -> Transform:
+    """A similarity between two: scale in its logarithm, rotation in its angle, and the place of the face's centre.
 
-    Interpolating the centre (the frame point that lands on the aligned image's origin) instead of the raw translation
-    keeps a turning face from swinging out of the picture.
+    The centre is the frame point that lands in the middle of the aligned face. Interpolating it, and not the raw
+    translation, keeps a face that turns or comes closer in the middle of the picture.
     """
     log_scale = (1 - share) * np.log(scale_of(before)) + share * np.log(scale_of(after))
     angle_before = np.arctan2(before[1, 0], before[0, 0])
@@ -61,12 +61,9 @@ def interpolate(before: Transform, after: Transform, share: float) -> Transform:
     turn = (turn + np.pi) % (2 * np.pi) - np.pi
     angle = angle_before + share * turn
     linear = np.exp(log_scale) * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    origin = (1 - share) * _frame_origin(before) + share * _frame_origin(after)
-    return np.column_stack([linear, -linear @ origin])
-
-
-def _frame_origin(transform: Transform) -> NDArray[np.float64]:
-    return np.asarray(-np.linalg.solve(transform[:, :2], transform[:, 2]), dtype=np.float64)
+    middle = np.full(2, face_size / 2)
+    centres = [np.linalg.solve(end[:, :2], middle - end[:, 2]) for end in (before, after)]
+    return np.column_stack([linear, middle - linear @ ((1 - share) * centres[0] + share * centres[1])])
 
 
 def cut_out(rgb_HWC: NDArray[np.uint8], transform: Transform, face_size: int) -> NDArray[np.uint8]:

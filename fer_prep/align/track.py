@@ -107,7 +107,7 @@ def _filled(
     frames: list[NDArray[np.uint8]], before: Transform, after: Transform, recipe: AlignRecipe
 ) -> Iterator[_Moment]:
     for k, frame in enumerate(frames, start=1):
-        transform = interpolate(before, after, k / (len(frames) + 1))
+        transform = interpolate(before, after, k / (len(frames) + 1), recipe.face_size)
         yield _Moment(cut_out(frame, transform, recipe.face_size), transform, None)
 
 

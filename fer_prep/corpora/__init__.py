@@ -5,8 +5,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from fer_prep.corpora import manifest as _manifest
-from fer_prep.corpora import sample as _sample
 from fer_prep.corpora.recording import Corpus, Recording
 from fer_prep.errors import UsageError
 
@@ -29,24 +27,29 @@ def find(
         dataset: one of NAMES.
         root: the corpus' directory; the sample corpus makes its own in the user's cache when there is none.
         manifest: CSV of the manifest corpus; default `manifest.csv` in the root.
-        select: glob over recording ids (`*` also matches `/`); None: all.
+        select: glob over files relative to the root, or over recording ids (`*` also matches `/`); None: all.
         rendering: called with (done, total) while the sample corpus is rendered.
 
     Raises:
         UsageError: root or manifest is missing or not for this corpus, or nothing is selected.
     """
+    # an adapter is imported when it is asked for: --help need not wait for OpenCV
     if dataset == "manifest":
-        corpus = _manifest.scan(_directory(root), manifest or Path("manifest.csv"))
+        from fer_prep.corpora import manifest as manifests
+
+        corpus = manifests.scan(_directory(root), manifest or Path("manifest.csv"))
     elif dataset == "sample":
         if manifest is not None:
             raise UsageError("--manifest goes with --dataset manifest; the sample corpus needs none")
-        home = _sample.ensure_sample(root, progress=rendering)
-        corpus = Corpus("sample", home, _sample.CLASSES, tuple(_sample.scan_sample(home)))
+        from fer_prep.corpora import sample
+
+        home = sample.ensure_sample(root, progress=rendering)
+        corpus = Corpus("sample", home, sample.CLASSES, tuple(sample.scan_sample(home)))
     else:
         raise UsageError(f"there is no corpus {dataset!r}; known are {', '.join(NAMES)}")
     if select is None:
         return corpus
-    chosen = tuple(recording for recording in corpus.recordings if fnmatchcase(recording.id, select))
+    chosen = tuple(r for r in corpus.recordings if fnmatchcase(r.file, select) or fnmatchcase(r.id, select))
     if not chosen:
         raise UsageError(
             f"--select {select!r} matches none of {len(corpus.recordings)} recordings; "

@@ -1,6 +1,7 @@
 """The user's own videos: a CSV beside them with `file,subject,label`, and optionally `group,start_frame,end_frame`."""
 
 import csv
+import posixpath
 from pathlib import Path
 
 from fer_prep.corpora.recording import Corpus, Recording
@@ -42,6 +43,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                     f"{path}: manifest has the columns {', '.join(header) or 'none'}, not "
                     f"{', '.join(missing)}; its first line must name at least {', '.join(REQUIRED)}"
                 )
+            repeated = [name for name in header if name and header.count(name) > 1]
+            if repeated:
+                raise UsageError(f"{path}: manifest has two columns {repeated[0]!r}; each column may stand there once")
             rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise UsageError(f"{path}: manifest cannot be read ({error.strerror}); give a CSV with --manifest") from error
@@ -54,15 +58,24 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _recording(root: Path, path: Path, number: int, row: dict[str, str]) -> Recording:
     where = f"{path}, line {number}"
-    values = {name: (value or "").strip() for name, value in row.items() if isinstance(value, str | None) and name}
-    for name in ("file", "subject"):
-        if not values[name]:
+    if None in row or None in row.values():
+        raise UsageError(
+            f"{where}: the row has {'more' if None in row else 'fewer'} fields than the first line; "
+            'a value with a comma in it stands in quotes ("a,b.mp4")'
+        )
+    values = {name: value.strip() for name, value in row.items()}
+    for name in REQUIRED:
+        if not values[name] and name != "label":
             raise UsageError(f"{where}: {name} is empty; every row names a file and its subject")
+        if not values[name].isprintable():
+            raise UsageError(f"{where}: {name} is {values[name]!r}; a name without control characters was expected")
     start = _integer(where, "start_frame", values.get("start_frame", "")) or 0
     end = _integer(where, "end_frame", values.get("end_frame", ""))
     if start < 0 or (end is not None and end <= start):
         raise UsageError(f"{where}: frames {start} to {end} are no part of a video; end_frame comes after start_frame")
-    file = values["file"].replace("\\", "/")
+    file = posixpath.normpath(values["file"].replace("\\", "/"))
+    if file.startswith(("/", "../")) or file == "..":
+        raise UsageError(f"{where}: file is {values['file']!r}; a path below --root, relative to it, was expected")
     part = f"#{start}-{'' if end is None else end}" if start or end is not None else ""
     return Recording(
         id=file + part,

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 
 from fer_prep.build import BuildResult, build
 from fer_prep.errors import FerPrepError, UsageError
-from fer_prep.ledger import COLUMNS
+from fer_prep.ledger import COLUMNS, read_ledger, write_ledger
 from fer_prep.listener import Silent
 
 EDGE = {
@@ -109,7 +111,7 @@ def test_the_index_describes_the_directory(built: Path) -> None:
         assert len(content) == shard["bytes"]
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     left = {path.name for path in built.iterdir()}
-    assert left == {"index.json", "ledger.csv", "manifest-s001.h5", "manifest-s003.h5", "manifest-s005.h5"}
+    assert left == {".lock", "index.json", "ledger.csv", "manifest-s001.h5", "manifest-s003.h5", "manifest-s005.h5"}
 
 
 def test_bytes_do_not_depend_on_workers_or_cache(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_a_changed_input_is_built_anew(london: dict[str, Any], built: Path, tmp_
     root = Path(shutil.copytree(london["root"], tmp_path / "root"))
     shutil.copy(root / "001_surprise_1.mp4", root / "005_surprise_1.mp4")
     result, notes = again(london, out, root=root)
-    assert notes == ["manifest-s005.h5 is built anew: input or tool changed"]
+    assert notes == ["manifest-s005.h5 is built anew: input changed: 005_surprise_1.mp4"]
     assert result.n_kept == 2
 
 
@@ -184,10 +186,96 @@ def test_another_recipe_never_mixes_in(london: dict[str, Any], built: Path, tmp_
     assert (out / "mine.h5").read_text() == "not a shard"
 
 
+def test_the_reason_says_what_changed(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(built, tmp_path / "out"))
+    root = Path(shutil.copytree(london["root"], tmp_path / "root"))
+    lines = (root / "manifest.csv").read_text().splitlines()
+    lines[3] = lines[3].replace(",happiness", ",surprise")
+    (root / "manifest.csv").write_text("\n".join([*lines[:5], lines[6]]) + "\n")
+    _, notes = again(london, out, root=root)
+    assert notes == [
+        "manifest-s003.h5 is built anew: label changed: 003_happiness_1.mp4",
+        "manifest-s005.h5 is built anew: recording removed: 005_happiness_1.mp4",
+    ]
+
+
+def test_a_ledger_that_does_not_fit_its_shards_is_not_believed(
+    london: dict[str, Any], built: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(built, tmp_path / "out"))
+    rows = list(read_ledger(out).values())
+    rows[0] = replace(rows[0], status="skipped")
+    rows[2] = replace(rows[2], n_frames=1)
+    write_ledger(out, rows)
+    _, notes = again(london, out)
+    assert notes == [
+        "manifest-s001.h5 is built anew: ledger.csv was edited",
+        "manifest-s003.h5 is built anew: ledger.csv tells of other recordings than the shard",
+    ]
+    assert (out / "index.json").read_bytes() == (built / "index.json").read_bytes()
+
+
+def test_inputs_that_are_all_gone_cost_nothing(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(built, tmp_path / "out"))
+    (tmp_path / "unmounted").mkdir()
+    shutil.copy(london["root"] / "manifest.csv", tmp_path / "unmounted")
+    with pytest.raises(FerPrepError, match=r"none of 6 recordings is there, .*; is the disk mounted"):
+        again(london, out, root=tmp_path / "unmounted")
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == {p.name: p.read_bytes() for p in built.iterdir()}
+
+
+def test_a_shard_without_inputs_is_left_lying_and_named(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(built, tmp_path / "out"))
+    root = Path(shutil.copytree(london["root"], tmp_path / "root"))
+    lines = (root / "manifest.csv").read_text().splitlines()
+    (root / "manifest.csv").write_text("\n".join(line for line in lines if ",005," not in line) + "\n")
+    result, notes = again(london, out, root=root)
+    assert [entry.subject for entry in result.entries] == ["001", "003"]
+    assert notes == [
+        f"{out / 'manifest-s005.h5'} belongs to no recording that could be built now; it is not in the index"
+    ]
+    assert (out / "manifest-s005.h5").exists()
+
+
+def test_an_index_of_something_else_is_not_replaced(london: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "index.json").write_text('{"mine": 1}')
+    with pytest.raises(UsageError, match=r"index.json is no index of fer-prep"):
+        again(london, tmp_path / "out")
+    assert (tmp_path / "out" / "index.json").read_text() == '{"mine": 1}'
+
+
+def test_groups_of_the_manifest_and_the_option_exclude_each_other(shared_data: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("file,subject,label,group\none_frame.mp4,a,x,1\n")
+    with pytest.raises(UsageError, match="have groups of their own; leave --groups out"):
+        build(
+            dataset="manifest", root=shared_data / "edge", manifest=manifest, out=tmp_path / "out", groups=3,
+            cache=tmp_path / "c", listener=Silent(),
+        )  # fmt: skip
+
+
+def test_parts_of_one_video_are_recordings_of_their_own(shared_data: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        "file,subject,label,start_frame,end_frame\n"
+        "enterface_like_720x576_divx.avi,a,x,0,20\n"
+        "enterface_like_720x576_divx.avi,a,x,20,26\n"
+        "enterface_like_720x576_divx.avi,a,x,100,\n"
+    )
+    build(
+        dataset="manifest", root=shared_data / "edge", manifest=manifest, out=tmp_path / "out",
+        cache=tmp_path / "c", workers=1, listener=Silent(),
+    )  # fmt: skip
+    rows = [(row["recording"].partition("#")[2], row["status"], row["n_frames"]) for row in ledger(tmp_path / "out")]
+    assert rows == [("0-20", "ok", "20"), ("20-26", "ok", "6"), ("100-", "failed", "75")]
+    assert [row["reason"] for row in ledger(tmp_path / "out")][:2] == ["", ""]
+
+
 def test_two_builds_at_once_do_not_meet(london: dict[str, Any], tmp_path: Path) -> None:
     command = command_line(london, tmp_path / "out")
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_for(tmp_path / "out" / ".lock")
+    wait_for((tmp_path / "out" / ".lock").exists)
     with pytest.raises(FerPrepError, match="another fer-prep build writes to"):
         again(london, tmp_path / "out")
     assert first.wait(60) == 0
@@ -198,10 +286,10 @@ def command_line(london: dict[str, Any], out: Path) -> list[str]:
     return [sys.executable, "-m", "fer_prep", "build", *options, f"--out={out}", "--workers=1"]
 
 
-def wait_for(path: Path, timeout_s: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not happen"
         time.sleep(0.02)
 
 
@@ -214,7 +302,7 @@ def test_an_interrupted_build_goes_on_and_ends_with_the_same_bytes(
         command_line(london | {"cache": tmp_path / "cache"}, out),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-    wait_for(out / "ledger.csv")
+    wait_for(lambda: (out / "ledger.csv").exists() and len(ledger(out)) > 0)
     os.killpg(process.pid, blow)
     output = process.communicate(timeout=60)[0]
     if blow is signal.SIGINT:
@@ -225,7 +313,7 @@ def test_an_interrupted_build_goes_on_and_ends_with_the_same_bytes(
     result, _ = again(london, out)
     assert result.n_kept >= 1
     assert (out / "index.json").read_bytes() == (built / "index.json").read_bytes()
-    assert not list(out.glob(".*"))
+    assert [path.name for path in out.glob(".*")] == [".lock"]
 
 
 def test_failed_recordings_end_the_command_with_3_and_a_table(shared_data: Path, tmp_path: Path) -> None:

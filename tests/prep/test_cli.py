@@ -50,6 +50,7 @@ def test_bad_arguments_are_a_sentence_and_exit_code_2(tmp_path: Path, arguments:
 
 def test_an_output_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("file,subject,label\na.mp4,s,joy\n")
+    (tmp_path / "a.mp4").write_text("no video")
     (tmp_path / "out").write_text("precious")
     done = run(
         "build", "--dataset", "manifest", "--root", tmp_path, "--out", tmp_path / "out", "--cache", tmp_path / "c"

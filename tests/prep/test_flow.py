@@ -43,8 +43,14 @@ def test_flow_is_what_opencv_gives_for_the_papers_parameters() -> None:
 
 def test_flow_is_zero_at_the_start_and_next_to_missing_pictures() -> None:
     pictures = [texture(k, 0) for k in range(6)]
-    flow = track_flow(track(pictures, [True, True, True, False, True, True]), FlowRecipe())
-    assert [bool(f.any()) for f in flow] == [False, True, True, False, False, True]
+    flow_NHW2, saturated = track_flow(track(pictures, [True, True, True, False, True, True]), FlowRecipe())
+    assert [bool(f.any()) for f in flow_NHW2] == [False, True, True, False, False, True]
+    assert saturated == 0
+
+
+def test_stored_flow_of_a_track_points_where_the_face_goes() -> None:
+    flow_NHW2, _ = track_flow(track([texture(0, 0), texture(2.0, -1.0)], [True, True]), FlowRecipe())
+    assert np.median(flow_NHW2[1, 20:92, 20:92], axis=(0, 1)) / 256 == pytest.approx([2.0, -1.0], abs=0.1)
 
 
 def test_stored_flow_keeps_a_256th_of_a_pixel_and_counts_what_it_cuts() -> None:

@@ -47,17 +47,27 @@ def test_interpolation_meets_both_ends_and_keeps_a_similarity(
     a1: float, s1: float, x1: float, y1: float, a2: float, s2: float, x2: float, y2: float
 ) -> None:
     before, after = a_similarity(a1, s1, x1, y1), a_similarity(a2, s2, x2, y2)
-    assert interpolate(before, after, 0.0) == pytest.approx(before, abs=1e-6)
-    assert interpolate(before, after, 1.0) == pytest.approx(after, abs=1e-6)
-    half = interpolate(before, after, 0.5)
+    assert interpolate(before, after, 0.0, 112) == pytest.approx(before, abs=1e-6)
+    assert interpolate(before, after, 1.0, 112) == pytest.approx(after, abs=1e-6)
+    half = interpolate(before, after, 0.5, 112)
     assert scale_of(half) == pytest.approx(np.sqrt(s1 * s2), rel=1e-6)
     assert half[0, 0] == pytest.approx(half[1, 1])
     assert half[0, 1] == pytest.approx(-half[1, 0])
 
 
 def test_interpolation_turns_the_short_way() -> None:
-    half = interpolate(a_similarity(3.0, 1, 0, 0), a_similarity(-3.0, 1, 0, 0), 0.5)
+    half = interpolate(a_similarity(3.0, 1, 0, 0), a_similarity(-3.0, 1, 0, 0), 0.5, 112)
     assert abs(np.arctan2(half[1, 0], half[0, 0])) == pytest.approx(np.pi)
+
+
+@pytest.mark.parametrize(("turn", "zoom"), [(0.35, 1.0), (1.5, 1.0), (0.0, 2.0), (0.7, 0.5)])
+def test_a_face_that_turns_or_comes_closer_stays_in_the_middle(turn: float, zoom: float) -> None:
+    centre, middle = np.array([300.0, 200.0]), np.array([56.0, 56.0])
+    before, after = a_similarity(0.1, 0.4, 0, 0), a_similarity(0.1 + turn, 0.4 * zoom, 0, 0)
+    for end in (before, after):
+        end[:, 2] = middle - end[:, :2] @ centre
+    for share in (0.25, 0.5, 0.75):
+        assert apply(interpolate(before, after, share, 112), centre[None])[0] == pytest.approx(middle, abs=1e-9)
 
 
 @pytest.mark.parametrize("scale", [1.7, 0.9, 0.45, 0.3, 0.17])

@@ -42,7 +42,13 @@ def test_rows_become_recordings_in_their_order(tmp_path: Path) -> None:
         ("file,subject,label\n,s,joy\n", "line 2: file is empty"),
         ("file,subject,label,group\na.mp4,s,joy,one\n", "line 2: group is 'one'; a whole number was expected"),
         ("file,subject,label,start_frame,end_frame\na.mp4,s,joy,9,3\n", "line 2: frames 9 to 3 are no part"),
-        ("file,subject,label\na.mp4,s,joy\na.mp4,s,anger\n", "a.mp4 is listed twice"),
+        ("file,subject,label\na.mp4,s,joy\n./a.mp4,s,anger\n", "a.mp4 is listed twice"),
+        ("file,subject,label\na,b.mp4,s,joy\n", "line 2: the row has more fields than the first line"),
+        ("file,subject,label\na.mp4,s\n", "line 2: the row has fewer fields than the first line"),
+        ("file,label,subject,label\na.mp4,joy,s,joy\n", "has two columns 'label'"),
+        ("file,subject,label\n/a.mp4,s,joy\n", "file is '/a.mp4'; a path below --root"),
+        ("file,subject,label\nb/../../a.mp4,s,joy\n", "file is 'b/../../a.mp4'; a path below --root"),
+        ('file,subject,label\na.mp4,"s\t",joy\nb.mp4,"s\r1",joy\n', "a name without control characters"),
     ],
 )
 def test_a_wrong_manifest_is_one_sentence_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:
@@ -68,6 +74,11 @@ def test_select_keeps_matching_files_and_their_classes(tmp_path: Path) -> None:
     corpus = find(tmp_path, "x/*")
     assert [r.id for r in corpus.recordings] == ["x/a/1.mp4"]
     assert corpus.classes == ("joy",)
+
+
+def test_select_by_file_takes_parts_of_files_too(tmp_path: Path) -> None:
+    write(tmp_path, "file,subject,label,start_frame,end_frame\na.mp4,s,joy,0,10\nb.avi,s,joy,,\n")
+    assert [r.id for r in find(tmp_path, "*.mp4").recordings] == ["a.mp4#0-10"]
 
 
 def test_what_cannot_be_found_is_said(tmp_path: Path) -> None:

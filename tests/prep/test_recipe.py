@@ -37,6 +37,9 @@ def test_options_override_single_keys_of_a_file(tmp_path: Path) -> None:
         ("[clips]\nlength = 0\n", "clips.length = 0: .*greater than or equal to 1"),
         ("[align]\nbackend = 'dlib'\n", "align.backend = 'dlib': .*'mesh'"),
         ("corpus = 'sample'\n", "is a recipe for the corpus 'sample', but --dataset is 'manifest'"),
+        ("align = 5\n", "align = 5: "),
+        ("[flow]\nflags = -1\n", "flow.flags = -1: .*0 or 256"),
+        ("[flow]\npoly_sigma = inf\n", "flow.poly_sigma = inf: .*finite"),
         ("[clips\n", "is not valid TOML"),
     ],
 )
@@ -44,7 +47,7 @@ def test_a_wrong_recipe_names_the_key_and_what_is_allowed(tmp_path: Path, text: 
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=sentence) as caught:
-        load_recipe(path, "manifest", {})
+        load_recipe(path, "manifest", {"align.face_size": None})
     assert str(path) in str(caught.value)
 
 
