@@ -12,7 +12,6 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
@@ -33,12 +32,11 @@ class BuildDisplay:
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
         )
         self._render: TaskID | None = None
@@ -57,7 +55,7 @@ class BuildDisplay:
 
     def rendering(self, done: int, total: int) -> None:
         if self._render is None:
-            self._render = self._progress.add_task("rendering sample", total=total, detail="videos")
+            self._render = self._progress.add_task("rendering", total=total, detail="videos")
         self._progress.update(self._render, completed=done)
 
     def planned(self, n_recordings: int) -> None:
@@ -70,7 +68,7 @@ class BuildDisplay:
         elapsed = self._progress.tasks[self._progress.task_ids.index(self._task)].elapsed or 0.0
         speed = f"{self._n_frames / elapsed:.0f} frames/s" if elapsed > 0 else ""
         failed = f"[red]{self._n_failed} failed[/red]" if self._n_failed else "0 failed"
-        self._progress.update(self._task, advance=1, detail=f"recordings  {speed}  {failed}")
+        self._progress.update(self._task, advance=1, detail=f"{speed}  {failed}")
 
     def note(self, sentence: str) -> None:
         self._progress.console.print(escape(sentence), highlight=False, soft_wrap=True)
