@@ -1,12 +1,15 @@
-"""How often the embedded aligner finds a face, and how far its eyes are off, on 732 clips of 61 persons.
+"""How often the embedded aligner finds a face, and how far its eyes are off.
 
-True points: london/points.json (five points per frame; the eyes are means of the eye corners). The clips are warps of
-real photographs, so this measures the aligner and says nothing about expressions.
+On 732 clips of 61 persons against true points: london/points.json (five points per frame; the eyes are means of the eye
+corners). The clips are warps of real photographs, so this measures the aligner and says nothing about expressions.
+On real videos against another detector, which is no truth: reference_faces.csv.
 
     python benchmarks/alignment.py [--data ../shared/data] [--json FILE]
 """
 
+import csv
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import click
@@ -47,6 +50,30 @@ def eye_error(track: FaceTrack, t: int, truth_52: NDArray[np.float64]) -> float:
     return float(np.linalg.norm(eyes - truth_52[:2], axis=1).mean() / eye_distance)
 
 
+def compare(video: Path, faces: dict[int, int]) -> tuple[int, int, int, int]:
+    """Frames where both find a face, only the reference, only we, nobody. `faces`: frame -> faces of the reference."""
+    cv2.setNumThreads(1)
+    with open_video(video) as opened:
+        track = make_track(opened.frames(), AlignRecipe(), MeshFinder())
+    pairs = [(bool(track.detected_N[t]), n > 0) for t, n in faces.items()]
+    return (
+        pairs.count((True, True)),
+        pairs.count((False, True)),
+        pairs.count((True, False)),
+        pairs.count((False, False)),
+    )
+
+
+def reference_faces(data: Path) -> dict[str, dict[int, int]]:
+    """File -> frame -> number of faces, for the videos under real/."""
+    files: dict[str, dict[int, int]] = defaultdict(dict)
+    with (data / "reference_faces.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["file"].startswith("real/"):
+                files[row["file"]][int(row["frame"])] = int(row["n_faces"])
+    return files
+
+
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), default=Path("../shared/data"))
 @click.option("--json", "json_file", type=click.Path(path_type=Path))
@@ -70,6 +97,13 @@ def main(data: Path, json_file: Path | None) -> None:
     table = Table("measure", "value", "goal", title=f"{len(names)} clips, {n_frames} frames", title_justify="left")
     for name, row in results.items():
         table.add_row(name, f"{row['value']:.4f}", "" if row["goal"] is None else str(row["goal"]))
+    Console().print(table)
+    reference = reference_faces(data)
+    compared = Parallel(n_jobs=-1)(delayed(compare)(data / name, faces) for name, faces in reference.items())
+    table = Table("real video, frames compared", "both", "only reference", "only we", "nobody")
+    for name, counts in zip(reference, compared, strict=True):
+        table.add_row(name.removeprefix("real/"), *map(str, counts))
+    table.add_row("all", *(str(sum(column)) for column in zip(*compared, strict=True)))
     Console().print(table)
     if json_file:
         json_file.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,6 +1,6 @@
 """How much faster the fast cell is than the literal equations, forward and backward, both timed in this process.
 
-Usage: cells.py [--json FILE]. Prints a table of ratios; FILE gets {name: {value, goal, better}}.
+Usage: cells.py [--data DIR] [--json FILE]. Prints a table of ratios; FILE gets {name: {value, goal, better}}.
 """
 
 import json
@@ -32,6 +32,7 @@ LAYERS = {
 
 
 @click.command()
+@click.option("--data", expose_value=False, help="Taken by every benchmark; this one needs no videos.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratios here.")
 def main(json_file: Path | None) -> None:
     """Time the fast layer against the literal one for every variant and a few shapes of layers."""
@@ -60,8 +61,7 @@ def passes(variant: Variant, shape: tuple[int, int, int, int, int]) -> tuple[Cal
         temporal_skip=variant.temporal_skip,
         norm_groups=4 if variant.spatial_skip or variant.temporal_skip else None,
     )
-    x_NCHW = torch.randn(N_STEPS * n_clips, in_channels, side, side).contiguous(memory_format=torch.channels_last)
-    x_TBCHW = x_NCHW.view(N_STEPS, n_clips, in_channels, side, side).requires_grad_()
+    x_TBCHW = torch.randn(N_STEPS, n_clips, in_channels, side, side).requires_grad_()
     literal = LiteralLayer(fast)
     return (lambda: one_pass(literal, x_TBCHW)), (lambda: one_pass(fast, x_TBCHW))
 

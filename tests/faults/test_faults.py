@@ -74,43 +74,36 @@ def test_killed_workers_cost_time_and_nothing_else(root: Path, undisturbed: dict
     assert digests(tmp_path / "out") == undisturbed
 
 
+def run_with_small_files(kilobytes: int, command_line: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command that can write no file larger than this: to its writer, the disk is full."""
+    limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "limited", *command_line]
+    return subprocess.run(limited, capture_output=True, text=True, check=False, timeout=120)
+
+
 def test_a_full_disk_is_a_sentence_and_the_next_run_goes_on(
     root: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
-    # no file may grow beyond 1.2 MB: tracks fit into the cache, shards (2 MB each) do not
-    limited = [
-        "bash",
-        "-c",
-        'ulimit -f 1200; exec "$@"',
-        "limited",
-        *command(root, tmp_path / "out", tmp_path / "cache"),
-    ]
-    done = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=120)
+    out, command_line = tmp_path / "out", command(root, tmp_path / "out", tmp_path / "cache")
+    # tracks (below 1.2 MB) fit into the cache, shards (2 MB and more) do not
+    done = run_with_small_files(1200, command_line)
     assert done.returncode == 1
     assert "shard cannot be written (" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out" / "index.json").exists()
-    assert not list((tmp_path / "out").glob("*.h5"))
-    subprocess.run(command(root, tmp_path / "out", tmp_path / "cache"), check=True, capture_output=True)
-    assert digests(tmp_path / "out") == undisturbed
+    assert not (out / "index.json").exists()
+    assert not list(out.glob("*.h5"))
+    subprocess.run(command_line, check=True, capture_output=True)
+    assert digests(out) == undisturbed
 
 
 def test_a_cache_that_takes_nothing_is_noted_and_does_no_harm(
     root: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
-    # tracks of 0.4 MB and more do not fit, and neither do shards; a small fraction of a track shows that it was tried
-    limited = [
-        "bash",
-        "-c",
-        'ulimit -f 300; exec "$@"',
-        "limited",
-        *command(root, tmp_path / "out", tmp_path / "cache"),
-    ]
-    done = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=120)
+    command_line = command(root, tmp_path / "out", tmp_path / "cache")
+    done = run_with_small_files(300, command_line)
     assert "cannot be written: " in done.stdout
-    assert done.returncode == 1
+    assert done.returncode == 1  # the shards do not fit either
     assert "Traceback" not in done.stdout + done.stderr
-    subprocess.run(command(root, tmp_path / "out", tmp_path / "cache"), check=True, capture_output=True)
+    subprocess.run(command_line, check=True, capture_output=True)
     assert digests(tmp_path / "out") == undisturbed
 
 

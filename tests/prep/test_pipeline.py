@@ -1,0 +1,52 @@
+"""What the driver makes of lost tasks. The futures here are stand-ins; tests/faults kills real workers."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from distributed import Future, KilledWorker
+from distributed.scheduler import WorkerState
+
+from fer_prep.corpora.recording import Recording
+from fer_prep.errors import FerPrepError
+from fer_prep.pipeline import Subject, _built, _outcome
+from fer_prep.recipe import Recipe
+from fer_prep.shards import ShardHead
+from fer_prep.stages import Job
+
+JOB = Job(Recording("a.mp4", Path("a.mp4"), "7", "joy"), label=0, group=1)
+SUBJECT = Subject(Path("out/x.h5"), ShardHead("manifest", "7", 1, ("joy",), Recipe(corpus="manifest"), {}, ""), (JOB,))
+
+
+class Lost:
+    """A future whose task ended with an exception."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def result(self) -> None:
+        raise self.error
+
+
+def lost(error: Exception) -> "Future[Any]":
+    return cast("Future[Any]", Lost(error))
+
+
+DEAD = KilledWorker("task", cast("WorkerState", None), 3)
+
+
+def test_a_recording_that_kills_its_workers_is_a_failed_row() -> None:
+    assert _outcome(JOB, lost(DEAD)).failure.startswith("worker died: ")
+    (row,) = _built(SUBJECT, lost(DEAD)).rows
+    assert (row.recording, row.status, row.kind) == ("a.mp4", "failed", "worker died")
+
+
+def test_a_defect_of_ours_costs_one_recording_and_is_called_so() -> None:
+    assert _outcome(JOB, lost(ValueError("oops"))).failure == "internal error: ValueError: oops"
+
+
+def test_a_shard_that_cannot_be_written_ends_the_run_with_its_sentence() -> None:
+    with pytest.raises(FerPrepError, match="^disk full$"):
+        _built(SUBJECT, lost(FerPrepError("disk full")))
+    with pytest.raises(FerPrepError, match=r"x\.h5: internal error \(ValueError: oops\); please report it"):
+        _built(SUBJECT, lost(ValueError("oops")))
