@@ -85,6 +85,11 @@ def main(
     except KeyboardInterrupt:
         errors.print("interrupted: the same command with --resume goes on after the last complete epoch")
         sys.exit(INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        errors.print(Text(f"error: {error.name} is not installed; pip install 'fer-convlstm[train]'", style="red"))
+        sys.exit(1)
     except Exception as error:
         if debug:
             traceback.print_exc()

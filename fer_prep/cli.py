@@ -40,6 +40,11 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
                 raise
             click.echo(f"fer-prep: {error}", err=True)
             sys.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            if debug:
+                raise
+            click.echo(f"fer-prep: {error.name} is not installed; pip install 'fer-convlstm[prep]'", err=True)
+            sys.exit(1)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
             click.echo("fer-prep: interrupted; finished shards are kept, the same command goes on from here", err=True)

@@ -46,7 +46,7 @@ def test_a_defect_of_ours_costs_one_recording_and_is_called_so() -> None:
 
 
 def test_a_shard_that_cannot_be_written_ends_the_run_with_its_sentence() -> None:
-    with pytest.raises(FerPrepError, match="^disk full$"):
+    with pytest.raises(FerPrepError, match=r"^disk full$"):
         _built(SUBJECT, lost(FerPrepError("disk full")))
     with pytest.raises(FerPrepError, match=r"x\.h5: internal error \(ValueError: oops\); please report it"):
         _built(SUBJECT, lost(ValueError("oops")))
