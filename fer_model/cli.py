@@ -1,5 +1,7 @@
 """`fer-train`: the command line of `train_fold`."""
 
+import math
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -26,8 +28,10 @@ INTERRUPTED = 130
 )  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of the preset's.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Clips per step, in place of the preset's.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate, in place of the preset's.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Decides weights, order and flips.")
+@click.option(
+    "--lr", type=click.FloatRange(min=0, max=1000, min_open=True), help="Learning rate, in place of the preset's."
+)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Decides weights, order and flips.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
@@ -62,6 +66,8 @@ def main(
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
+    if lr is not None and not math.isfinite(lr):
+        raise click.BadParameter("a finite number was expected.", param_hint="'--lr'")
     errors = Console(stderr=True)
     try:
         from fer_model.train import train_fold  # torch takes seconds to load: --help need not wait
@@ -83,7 +89,8 @@ def main(
             console=Console(),
         )
     except KeyboardInterrupt:
-        errors.print("interrupted: the same command with --resume goes on after the last complete epoch")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
+        errors.print("interrupted: the same command with --resume (and no --overwrite) goes on after the last epoch")
         sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:
         if debug:

@@ -55,7 +55,7 @@ def select_fold(corpus: Corpus, *, test_group: int, validation_group: int | None
         raise ArgumentError(f"validation group {validation_group} is the test group: take one of the training groups.")
     held_out = {test_group, validation_group}
     fold = Fold(
-        train=_labelled(corpus, {g for g in range(1, n_groups + 1) if g not in held_out}),
+        train=_labelled(corpus, {shard.group for shard in corpus.shards} - held_out),
         validation=_labelled(corpus, {validation_group} if validation_group is not None else set()),
         test=_labelled(corpus, {test_group}),
     )

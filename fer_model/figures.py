@@ -1,5 +1,6 @@
 """confusion.png and loss.png."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from fer_model.rundir import replace_file
 
 DOTS_PER_INCH = 150
 
@@ -59,4 +62,6 @@ def _plain(text: str) -> str:
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DOTS_PER_INCH)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=DOTS_PER_INCH, format="png")
+    replace_file(path, content.getvalue())

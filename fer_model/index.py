@@ -1,5 +1,6 @@
 """index.json of a shard directory (docs/shard-format.md), read and checked."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -14,6 +15,7 @@ class IndexEntry:
 
     file: str
     n_bytes: int
+    sha256: str
     subject: str
     group: int
     n_recordings: int
@@ -38,7 +40,7 @@ class Index:
 
 
 def read_index(directory: Path) -> Index:
-    """The index of a finished shard directory, after checking that its files are there, at their full size.
+    """The index of a finished shard directory, after checking every byte of its files against their sha256.
 
     Raises:
         ShardError: it is missing, of another format or version, or contradicts itself or the directory.
@@ -52,7 +54,9 @@ def read_index(directory: Path) -> Index:
     clip = _get(path, data, "clip", dict)
     classes = _get(path, data, "classes", list)
     if len(classes) < 2 or len(set(map(str, classes))) < len(classes) or not all(_is_name(c) for c in classes):
-        raise ShardError(f"{path}: classes are {classes!r}, expected two or more different names; {_REBUILD}.")
+        raise ShardError(
+            f"{path}: classes are {classes!r}, expected two or more different names: label recordings of two classes."
+        )
     index = Index(
         directory=directory,
         corpus=_name(path, data, "corpus"),
@@ -64,9 +68,11 @@ def read_index(directory: Path) -> Index:
         recipe=_get(path, data, "recipe", dict),
         shards=tuple(_entry(path, item) for item in _get(path, data, "shards", list)),
     )
+    if not index.shards:
+        raise ShardError(f"{path}: no shard is listed; ledger.csv beside it says why no recording could be built.")
     _check_groups(path, index)
     for entry in index.shards:
-        _check_file(directory / entry.file, entry.n_bytes)
+        _check_file(directory / entry.file, entry)
     return index
 
 
@@ -95,6 +101,7 @@ def _entry(path: Path, item: object) -> IndexEntry:
     return IndexEntry(
         file=file,
         n_bytes=_positive(path, item, "bytes"),
+        sha256=_name(path, item, "sha256"),
         subject=_name(path, item, "subject"),
         group=_positive(path, item, "group"),
         n_recordings=_positive(path, item, "n_recordings"),
@@ -120,12 +127,21 @@ def _check_groups(path: Path, index: Index) -> None:
         files.add(entry.file)
 
 
-def _check_file(path: Path, n_bytes: int) -> None:
+def _check_file(path: Path, entry: IndexEntry) -> None:
     if not path.is_file():
         raise ShardError(f"{path}: missing, but index.json lists it; {_REBUILD}, or copy it again.")
     found = path.stat().st_size
-    if found != n_bytes:
-        raise ShardError(f"{path}: {found} bytes, expected {n_bytes}; copy it again, or {_REBUILD}.")
+    if found != entry.n_bytes:
+        raise ShardError(f"{path}: {found} bytes, expected {entry.n_bytes}; copy it again, or {_REBUILD}.")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ShardError(f"{path}: not readable ({error.strerror}).") from error
+    if digest != entry.sha256:
+        raise ShardError(
+            f"{path}: damaged (sha256 {digest[:12]}…, expected {entry.sha256[:12]}…); copy it again, or {_REBUILD}."
+        )
 
 
 def _get(path: Path, data: dict[str, Any], key: str, kind: type[T]) -> T:

@@ -12,7 +12,9 @@ def available_bytes(*, meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGR
     if meminfo.exists():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         room.append(int(fields["MemAvailable"].split()[0]) * 1024)
-    limit, used = cgroup / "memory.max", cgroup / "memory.current"
-    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
-        room.append(int(limit.read_text()) - int(used.read_text()))
+    limit, used, statistics = (cgroup / f"memory.{name}" for name in ("max", "current", "stat"))
+    if limit.exists() and used.exists() and statistics.exists() and limit.read_text().strip() != "max":
+        # cached files count as used, and are given up on demand
+        cached = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())["inactive_file"]
+        room.append(int(limit.read_text()) - int(used.read_text()) + int(cached))
     return max(0, min(room))

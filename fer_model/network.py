@@ -126,11 +126,12 @@ def n_parameters(network: nn.Module) -> int:
 def flops_per_clip(network: TwoStreamNetwork, *, clip_length: int) -> int:
     """Floating-point operations of one clip forward, convolutions and matrices only; backward takes twice as many.
 
-    A multiplication and its addition count as two. The convolution of the zero initial state does not exist.
+    A multiplication and its addition count as two. Convolutions of zero initial states do not exist.
     """
     total = sum(2 * m.weight.numel() for m in network.modules() if isinstance(m, nn.Linear))
     for layer in (m for m in network.modules() if isinstance(m, EnhancedConvLSTM)):
         n_locations = layer.peephole_GCHW.shape[-1] * layer.peephole_GCHW.shape[-2]
-        per_step = layer.input_weight.numel() * clip_length + layer.recurrent_weight.numel() * (clip_length - 1)
-        total += 2 * n_locations * per_step
+        lstm = layer.recurrent_weight[: 4 * layer.hidden_channels].numel() * max(clip_length - 1, 0)
+        skip = layer.recurrent_weight[4 * layer.hidden_channels :].numel() * max(clip_length - 2, 0)
+        total += 2 * n_locations * (layer.input_weight.numel() * clip_length + lstm + skip)
     return total

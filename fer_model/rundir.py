@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from fer_model.errors import RunDirectoryError
 
 Json = dict[str, Any]
+TEMPORARY_SUFFIX = ".tmp"
+DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +76,29 @@ def claim(run: RunDirectory, *, config: Json, resume: bool, overwrite: bool) -> 
                 f"{run.path}: the run there differs in {'; '.join(differences)}. "
                 "Resume it with the same arguments and shards, or give --overwrite."
             )
-    elif run.path.exists() and any(run.path.iterdir()):
+    elif _holds_something(run):
         raise RunDirectoryError(f"{run.path}: not empty and not a run; move its files, or choose another --out.")
-    run.path.mkdir(parents=True, exist_ok=True)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(f"{run.path}: cannot be made ({error.strerror}); choose another --out.") from error
     write_json(run.config, config)
 
 
 def _clear(run: RunDirectory) -> None:
-    if any(run.path.iterdir()) and not run.config.exists():
+    if _holds_something(run) and not run.config.exists():
         raise RunDirectoryError(f"{run.path}: not a run (no config.json), so --overwrite leaves it alone.")
-    shutil.rmtree(run.path)
+    # config.json goes last: until then, what is left is still a run to overwrite
+    for path in sorted(run.path.iterdir(), key=lambda path: path == run.config):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _holds_something(run: RunDirectory) -> bool:
+    """Whether there is more than what a killed run was about to write."""
+    return run.path.exists() and any(path.suffix != TEMPORARY_SUFFIX for path in run.path.iterdir())
 
 
 def _differences(old: Json, new: Json) -> list[str]:
@@ -96,13 +112,13 @@ def config_hash(config: Json) -> str:
 
 
 def save_checkpoint(run: RunDirectory, state: Json) -> None:
-    """Replace the checkpoint. `state` holds tensors, numbers, strings, lists and dictionaries only."""
-    temporary = run.checkpoint.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(run.checkpoint)
+    """Replace the checkpoint. `state` holds tensors, numbers, strings, lists and dictionaries only.
+
+    The file begins with the sha256 of what follows: torch does not notice a flipped bit.
+    """
+    content = io.BytesIO()
+    torch.save(state, content)
+    replace_file(run.checkpoint, _digest(content.getvalue()) + content.getvalue())
 
 
 def load_checkpoint(run: RunDirectory, *, config: Json) -> Json | None:
@@ -113,42 +129,53 @@ def load_checkpoint(run: RunDirectory, *, config: Json) -> Json | None:
     """
     if not run.checkpoint.exists():
         return None
-    try:
-        state: Json = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
-        found = state["config_hash"]
-    except Exception as error:  # torch.load raises what its several formats raise
-        raise RunDirectoryError(
-            f"{run.checkpoint}: not readable ({error}); give --overwrite to start again."
-        ) from error
-    if found != config_hash(config):
+    content = run.checkpoint.read_bytes()
+    digest, content = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if digest != _digest(content):
+        raise RunDirectoryError(f"{run.checkpoint}: damaged; give --overwrite to start again.")
+    state: Json = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if state["config_hash"] != config_hash(config):
         raise RunDirectoryError(f"{run.checkpoint}: of another configuration; give --overwrite to start again.")
     return state
 
 
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
 def save_weights(run: RunDirectory, weights: Mapping[str, Tensor]) -> None:
     """The final weights as model.safetensors."""
-    temporary = run.path / "model.safetensors.tmp"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
-    temporary.replace(run.path / "model.safetensors")
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+    replace_file(run.path / "model.safetensors", content)
 
 
 def write_json(path: Path, data: Json) -> None:
     """Replace a JSON file."""
-    _write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    replace_file(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Replace a CSV file."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-    temporary.replace(path)
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *rows])
+    replace_file(path, text.getvalue().encode())
 
 
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file in one step: after a crash at any moment, the old one or the new one is there.
+
+    Raises:
+        RunDirectoryError: the file system refuses.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunDirectoryError(f"{path}: cannot be written ({error.strerror}); is the disk full?") from error
 
 
 def _read_json(path: Path) -> Json:
@@ -156,4 +183,6 @@ def _read_json(path: Path) -> Json:
         data: Json = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunDirectoryError(f"{path}: not readable ({error}); give --overwrite to start again.") from error
+    if not isinstance(data, dict):
+        raise RunDirectoryError(f"{path}: not the configuration of a run; give --overwrite to start again.")
     return data

@@ -53,17 +53,36 @@ def check_finite(loss: float, *, epoch: int, lr: float) -> float:
     return loss
 
 
+def check_weights(network: nn.Module, *, epoch: int) -> None:
+    """Refuse to keep weights that are not finite.
+
+    Raises:
+        DivergedError: a weight is not a finite number.
+    """
+    if not all(weight.isfinite().all() for weight in network.parameters()):
+        raise DivergedError(
+            f"the weights are no longer finite after epoch {epoch + 1}: training diverged. "
+            "Give a smaller --lr, and --overwrite."
+        )
+
+
 @torch.no_grad()
 def predict(
     network: nn.Module, store: ClipStore, refs: Sequence[ClipRef], *, flow_scale: float, device: torch.device
 ) -> Tensor:
-    """Class probabilities (N, K) of clips, float64 on the CPU."""
+    """Class probabilities (N, K) of clips, float64 on the CPU.
+
+    Raises:
+        DivergedError: an output is not a finite number.
+    """
     network.eval()
     parts = []
     for start in range(0, len(refs), EVALUATION_BATCH):
         batch = store.batch(refs[start : start + EVALUATION_BATCH])
         unflipped_B = torch.zeros(len(batch.label_B), dtype=torch.bool)
         logits_BK = forward(network, batch, flip_B=unflipped_B, flow_scale=flow_scale, device=device)
+        if not logits_BK.isfinite().all():
+            raise DivergedError("the network's outputs are not finite: training diverged. Give a smaller --lr.")
         parts.append(logits_BK.double().softmax(1).cpu())
     return torch.cat(parts)
 
@@ -79,7 +98,7 @@ def validate(
     labels = torch.tensor([ref.label for ref in refs])
     video = video_scores(predictions)
     return Validation(
-        loss=float(nll_loss(probability_NK.log(), labels)),
+        loss=float(nll_loss(probability_NK.clamp_min(torch.finfo(torch.float64).tiny).log(), labels)),
         clip_accuracy=clip_scores(predictions).accuracy,
         video_accuracy=video.accuracy,
         video_uar=video.uar,

@@ -105,7 +105,9 @@ class Terminal:
         self.console.print(confusion_table(video.confusion_KK, result.classes))
         self.line(f"recordings  {video.accuracy:6.1%} of {video.n} right, UAR {video.uar:.1%}", style="bold")
         self.line(f"clips       {clip.accuracy:6.1%} of {clip.n} right, UAR {clip.uar:.1%}")
-        self.line(f"chance      {1 / len(result.classes):6.1%}; always the most frequent class: {frequent:.1%}")
+        self.line(
+            f"chance      {1 / len(result.classes):6.1%}; always the most frequent of the test classes: {frequent:.1%}"
+        )
         if result.note:
             self.line(f"note: {result.note}", style="yellow")
         self.line(f"trained in {result.seconds:.0f} s; figures, predictions and weights: {result.run.path}")

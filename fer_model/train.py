@@ -21,7 +21,7 @@ from fer_model.evaluate import decide
 from fer_model.memory import available_bytes
 from fer_model.results import Epoch, Result, metrics_row, write_metrics, write_results
 from fer_model.shards import Corpus, read_corpus
-from fer_model.steps import check_finite, epoch_order, forward, predict, validate
+from fer_model.steps import check_finite, check_weights, epoch_order, forward, predict, validate
 from fer_model.terminal import Terminal
 
 
@@ -72,7 +72,8 @@ def train_fold(
     rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
     state = rundir.load_checkpoint(run, config=run_config)
 
-    use_cpu_threads(config)
+    if place.type == "cpu":
+        use_cpu_threads(config)
     torch.manual_seed(seed)
     network = build_network(config, n_classes=len(corpus.index.classes)).to(place)
     optimizer = build_optimizer(config, network.parameters())
@@ -83,6 +84,8 @@ def train_fold(
         history = [Epoch(**row) for row in state["history"]]
 
     terminal = Terminal(console)
+    if resume and state is None:
+        terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
     terminal.start(corpus.index, parts, config, network, fold=fold, device=str(place), epochs_done=len(history))
     store = ClipStore(clip_length=corpus.index.clip_length, size=config.input_size, keep_bytes=available_bytes() // 2)
     kept = (*parts.train, *parts.validation)
@@ -116,6 +119,7 @@ def train_fold(
                 n_done += len(rows_B)
                 seconds = time.perf_counter() - started
                 progress.batch(epoch=epoch, loss=loss_sum / n_done, clips_per_s=n_done / seconds)
+            check_weights(network, epoch=epoch)
             validation = validate(network, store, parts.validation, flow_scale=flow_scale, device=place)
             history.append(
                 metrics_row(

@@ -43,13 +43,15 @@ class Video:
 
 
 def moving_video(id_: str, *, label: int, n_frames: int, seed: int, size: int = 16) -> Video:
-    """Noise for a face; the flow says the label, and only through its order in time: both moves occur in each video."""
+    """Noise for a face; the flow says the label by the order of two moves. The first and the last frame stand still."""
     random = np.random.default_rng(seed)
     rgb = random.integers(0, 256, (1, size, size, 3), dtype=np.uint8).repeat(n_frames, 0)
     flow = random.normal(0, 20, (n_frames, size, size, 2))
-    early = np.arange(n_frames) < n_frames // 2
     sign = {0: -1.0, 1: 1.0, 2: 0.0, -1: 0.0}[label]
-    flow[..., 1] += np.where(early, sign, -sign)[:, None, None] * 512
+    moves = np.zeros(n_frames)
+    moves[1 : n_frames // 2] = sign
+    moves[n_frames // 2 : -1] = -sign
+    flow[..., 1] += moves[:, None, None] * 512
     flow[0] = 0
     return Video(id=id_, label=label, rgb=rgb, flow=np.rint(flow).astype(np.int16))
 

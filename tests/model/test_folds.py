@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import h5py
 import pytest
-from shard_files import write_corpus
+from shard_files import edit_shard, write_corpus
 
 from fer_model.data import ClipRef, Fold, check_face_size, check_fold, select_fold
 from fer_model.errors import ArgumentError, FoldError
@@ -52,7 +53,20 @@ def test_unlabelled_recordings_neither_train_nor_count(tmp_path: Path) -> None:
     assert {ref.label for ref in (*fold.train, *fold.test)} == {0, 2}
 
 
-def test_a_fold_without_labelled_test_clips_is_refused(tmp_path: Path) -> None:
+def test_a_fold_without_labelled_clips_on_a_side_is_refused(tmp_path: Path) -> None:
+    labelled = write_corpus(tmp_path / "labelled")
+
+    def unlabel(file: h5py.File) -> None:
+        for table in ("recordings", "clips"):
+            rows = file[table][:]
+            rows["label"] = -1
+            file[table][:] = rows
+
+    edit_shard(labelled, unlabel, number=0)
+    with pytest.raises(FoldError, match="the test groups hold no labelled clip"):
+        select_fold(read_corpus(labelled), test_group=1, validation_group=None)
+    with pytest.raises(FoldError, match="the validation groups hold no labelled clip"):
+        select_fold(read_corpus(labelled), test_group=2, validation_group=1)
     shards = write_corpus(tmp_path / "shards", labels=(-1,))
     with pytest.raises(FoldError, match="the training groups hold no labelled clip"):
         select_fold(read_corpus(shards), test_group=1, validation_group=None)
@@ -71,6 +85,7 @@ def test_the_least_of_machine_and_container_memory_is_available(tmp_path: Path) 
     assert available_bytes(meminfo=meminfo, cgroup=tmp_path) == 4000 * 1024
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("400000\n")
-    assert available_bytes(meminfo=meminfo, cgroup=tmp_path) == 600_000
+    (tmp_path / "memory.stat").write_text("anon 9\ninactive_file 100000\nactive_file 7\n")
+    assert available_bytes(meminfo=meminfo, cgroup=tmp_path) == 700_000  # cached files are given up on demand
     (tmp_path / "memory.max").write_text("max\n")
     assert available_bytes(meminfo=meminfo, cgroup=tmp_path) == 4000 * 1024

@@ -77,7 +77,7 @@ def test_the_paper_preset_has_the_papers_shape() -> None:
 
 def test_flops_count_each_product_of_a_weight_once() -> None:
     network = make_network(dataclasses.replace(TINY, channels=(2,), kernels=(1,), hidden_features=(), input_size=2))
-    layers = 2 * 4 * ((3 + 2) * 2 * 7 * 5 + 2 * 2 * 2 * 6 * 4)  # locations, input weights over T, recurrent over T-1
+    layers = 2 * 4 * ((3 + 2) * 2 * 7 * 5 + 2 * 2 * 2 * (4 * 4 + 2 * 3))  # input weights over T, i f o c T-1, s s~ T-2
     assert flops_per_clip(network, clip_length=5) == layers + 2 * 2 * 3
     assert n_parameters(network) == sum(w.numel() for w in network.state_dict().values())
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shard_files import LENGTH, edit_index, edit_shard, set_field, write_corpus
+from shard_files import LENGTH, edit_index, edit_shard, file_facts, set_field, write_corpus
 
 from fer_model.data import ClipRef, ClipStore, pad_clip
 from fer_model.errors import FerModelError, ShardError
@@ -59,7 +59,7 @@ def test_a_directory_without_an_index_is_called_not_finished(shards: Path) -> No
         (lambda i: i["shards"][0].update(n_clips=9), "8 clips, expected 9"),
         (lambda i: i["shards"][0].update(n_recordings=5), "6 recordings, expected 5"),
         (lambda i: i["shards"][0].update(n_frames=27), r"rgb is uint8\(26, 16, 16, 3\), expected uint8\(27"),
-        (lambda i: i.update(shards=[]), "expected one kind"),
+        (lambda i: i.update(shards=[]), "no shard is listed"),
     ],
 )
 def test_an_index_that_does_not_fit_is_refused_in_one_sentence(
@@ -143,6 +143,9 @@ def test_a_shard_that_does_not_fit_is_refused_in_one_sentence(
 def test_a_file_that_is_no_hdf5_is_refused(shards: Path) -> None:
     path = shards / "tiny-ss00.h5"
     path.write_bytes(b"\0" * path.stat().st_size)
+    with pytest.raises(ShardError, match=r"tiny-ss00\.h5: damaged \(sha256 "):
+        read_corpus(shards)
+    edit_index(shards, lambda index: index["shards"][0].update(file_facts(path)))
     with pytest.raises(ShardError, match=r"tiny-ss00\.h5: not readable as a shard"):
         read_corpus(shards)
 

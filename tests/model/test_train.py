@@ -5,15 +5,17 @@ import io
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
-from shard_files import write_corpus
+from shard_files import edit_shard, write_corpus
 
 from fer_model import rundir, train
 from fer_model.errors import DivergedError, RunDirectoryError
 from fer_model.figures import confusion_figure
+from fer_model.network import Stream
 from fer_model.results import Result
 from fer_model.steps import check_finite
 from fer_model.terminal import confusion_table
@@ -80,15 +82,52 @@ def test_a_finished_run_holds_the_promised_files(shards: Path, tmp_path: Path) -
     with (path / "metrics.csv").open() as file:
         assert all(float(row["validation_loss"]) > 0 for row in csv.DictReader(file))
     assert "validation loss" in log.getvalue()
-    assert "always the most frequent class" in log.getvalue()
+    assert "always the most frequent of the test classes" in log.getvalue()
 
 
 def test_the_network_learns_the_order_of_two_movements(tmp_path: Path) -> None:
-    """Each video moves up and down; only which comes first tells the classes apart, so no single frame does."""
+    """Each video moves up and down between two still frames; only which comes first tells the classes apart."""
     shards = write_corpus(tmp_path / "shards", n_groups=2, subjects_per_group=4, labels=(0, 1) * 3, n_frames=(4,))
-    result = run(shards, tmp_path / "runs", epochs=12, lr=5e-3)
+    result = run(shards, tmp_path / "runs", epochs=16, lr=5e-3)
     assert result.video.accuracy >= 0.9
     assert float(losses(result.run.path)[-1]) < 0.2
+
+
+def test_a_network_that_sees_only_the_last_frame_learns_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: without memory, the same data stay at chance."""
+    shards = write_corpus(tmp_path / "shards", n_groups=2, subjects_per_group=4, labels=(0, 1) * 3, n_frames=(4,))
+    remembering = Stream.forward
+    monkeypatch.setattr(Stream, "forward", lambda self, x_BTCHW: remembering(self, x_BTCHW[:, -1:]))
+    assert run(shards, tmp_path / "runs", epochs=16, lr=5e-3).video.accuracy <= 0.75
+
+
+def test_nothing_of_the_test_group_reaches_training(tmp_path: Path) -> None:
+    shards = write_corpus(tmp_path / "shards")
+    first = run(shards, tmp_path / "first", fold=2)
+
+    def spoil(file: h5py.File) -> None:
+        file["frames/rgb"][:] = 255 - file["frames/rgb"][:]
+        file["frames/flow"][:] = 77
+        for table in ("recordings", "clips"):
+            rows = file[table][:]
+            rows["label"] = (rows["label"] + 1) % 3
+            file[table][:] = rows
+
+    edit_shard(shards, spoil, number=1)
+    second = run(shards, tmp_path / "second", fold=2)
+    assert losses(first.run.path) == losses(second.run.path)
+    weights = [load_file(result.run.path / "model.safetensors") for result in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert first.video.confusion_KK != second.video.confusion_KK
+
+
+def test_a_run_whose_last_step_diverged_is_not_finished(shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="diverged"):
+        run(shards, tmp_path / "runs", epochs=1, lr=1e30)
+    assert not list((tmp_path / "runs").rglob("summary.json"))
+    assert not list((tmp_path / "runs").rglob("checkpoint.pt"))
 
 
 @pytest.mark.parametrize("variant", ["a", "d"])
@@ -171,8 +210,14 @@ def test_a_damaged_checkpoint_is_named(shards: Path, tmp_path: Path, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             run(shards, tmp_path / "runs")
     path = tmp_path / "runs" / "tiny" / "enhanced" / "fold1" / "checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RunDirectoryError, match=r"checkpoint\.pt: not readable"):
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    path.write_bytes(flipped)
+    with pytest.raises(RunDirectoryError, match=r"checkpoint\.pt: damaged"):
+        run(shards, tmp_path / "runs", resume=True)
+    path.write_bytes(whole[:1000])
+    with pytest.raises(RunDirectoryError, match=r"checkpoint\.pt: damaged"):
         run(shards, tmp_path / "runs", resume=True)
 
 

@@ -43,6 +43,7 @@ def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
         (["--fold", "1", "--validation-group", "1"], "is the test group"),
         (["--fold", "1", "--variant", "e"], "Invalid value for '--variant'"),
         (["--fold", "1", "--lr", "0"], "Invalid value for '--lr'"),
+        (["--fold", "1", "--lr", "nan"], "Invalid value for '--lr'"),
         (["--fold", "1", "--resume", "--overwrite"], "exclude each other"),
     ],
 )
@@ -72,7 +73,7 @@ def test_debug_shows_the_traceback(shards: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_process_exits_with_130_and_resumes(shards: Path, tmp_path: Path) -> None:
-    arguments = [shards, "--fold", 1, "--preset", "small", "--epochs", 400, "--out", tmp_path / "r"]
+    arguments = [shards, "--fold", 1, "--preset", "small", "--epochs", 40, "--out", tmp_path / "r"]
     command = [sys.executable, "-m", "fer_model", *map(str, arguments)]
     path = tmp_path / "r" / "tiny" / "enhanced" / "fold1"
     with subprocess.Popen(
@@ -92,3 +93,6 @@ def test_an_interrupted_process_exits_with_130_and_resumes(shards: Path, tmp_pat
     refused = fer_train(*arguments)
     assert refused.returncode == 1
     assert "--resume" in refused.stderr
+    resumed = fer_train(*arguments, "--resume")
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert json.loads((path / "summary.json").read_text())["epochs"] == 40
