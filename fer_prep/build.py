@@ -19,8 +19,9 @@ from fer_prep.listener import Listener
 from fer_prep.output import leftovers, prepare, shard_names, write_index
 from fer_prep.pipeline import Pipeline, Subject
 from fer_prep.recipe import Recipe, load_recipe
-from fer_prep.shards import ShardEntry, ShardHead
+from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
+from fer_prep.stored import ShardEntry
 from fer_prep.versions import tool_versions
 
 LOCK = ".lock"

@@ -12,13 +12,9 @@ from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.files import TEMPORARY_SUFFIX, replace_text
 from fer_prep.ledger import FILE_NAME as LEDGER
 from fer_prep.recipe import Recipe, changed_fields
-from fer_prep.shards import (
-    VERSION,
-    ShardEntry,
-    ShardHead,
-    stored_recipe,
-)
+from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
+from fer_prep.stored import VERSION, ShardEntry, stored_recipe
 
 INDEX, INDEX_FORMAT = "index.json", "fer-shards"
 LONGEST_NAME = 100

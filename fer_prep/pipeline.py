@@ -23,8 +23,9 @@ from fer_prep.listener import Listener
 from fer_prep.output import INDEX, read_index, shard_key
 from fer_prep.recipe import Recipe
 from fer_prep.resume import Kept, check_existing
-from fer_prep.shards import ShardEntry, ShardHead
+from fer_prep.shards import ShardHead
 from fer_prep.stages import Aligned, BuiltShard, Job, align_recording, build_shard, failed_row
+from fer_prep.stored import ShardEntry
 from fer_prep.versions import tool_versions
 
 # alignments under way or waiting per worker: enough to keep it busy, few enough to keep the scheduler small

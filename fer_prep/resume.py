@@ -10,8 +10,9 @@ from fer_prep.errors import FerPrepError, RecordingError
 from fer_prep.ledger import LedgerRow
 from fer_prep.output import shard_key
 from fer_prep.recipe import changed_fields
-from fer_prep.shards import ShardContent, ShardEntry, ShardHead, check_readable, describe_shard, read_content
+from fer_prep.shards import ShardHead
 from fer_prep.stages import Job, input_sha256
+from fer_prep.stored import ShardContent, ShardEntry, check_readable, describe_shard, read_content
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from fer_prep.errors import RecordingError
 from fer_prep.flow import track_flow
 from fer_prep.ledger import LedgerRow
 from fer_prep.recipe import AlignRecipe, Recipe
-from fer_prep.shards import ShardEntry, ShardHead, StoredRecording, file_sha256, write_shard
+from fer_prep.shards import ShardHead, StoredRecording, write_shard
+from fer_prep.stored import ShardEntry, file_sha256
 from fer_prep.video import open_video
 
 

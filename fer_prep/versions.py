@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_prep import __version__
 from fer_prep.align.mesh import MODELS
-from fer_prep.shards import file_sha256
+from fer_prep.stored import file_sha256
 
 
 @cache

@@ -15,7 +15,8 @@ from fer_prep.align.track import FaceTrack
 from fer_prep.clips import Clip
 from fer_prep.errors import FerPrepError
 from fer_prep.recipe import AlignRecipe, ClipRecipe, Recipe, StorageRecipe
-from fer_prep.shards import ShardHead, StoredRecording, check_readable, describe_shard, write_shard
+from fer_prep.shards import ShardHead, StoredRecording, write_shard
+from fer_prep.stored import check_readable, describe_shard
 
 RECIPE = Recipe(corpus="manifest", align=AlignRecipe(face_size=16), clips=ClipRecipe(length=4, stride=2))
 HEAD = ShardHead("manifest", "ä 7", 2, ("joy", "fear"), RECIPE, {"fer_prep": "0"}, key="k" * 64)

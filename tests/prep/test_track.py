@@ -11,7 +11,7 @@ import pytest
 from fer_prep.align.mesh import MODELS, MeshFinder
 from fer_prep.align.track import FaceTrack, make_track
 from fer_prep.recipe import AlignRecipe
-from fer_prep.shards import file_sha256
+from fer_prep.stored import file_sha256
 from fer_prep.video import open_video
 
 
