@@ -40,7 +40,6 @@ class BuildResult:
     out: Path
     corpus: str
     classes: tuple[str, ...]
-    n_groups: int
     rows: tuple[LedgerRow, ...]
     entries: tuple[ShardEntry, ...]
     n_kept: int
@@ -108,7 +107,7 @@ def build(
         for name in leftovers(out, result.entries):
             listener.note(f"{out / name} belongs to no recording that could be built now; it is not in the index")
     return BuildResult(
-        out, corpus.name, corpus.classes, n_groups, rows, tuple(result.entries), result.n_kept, result.n_frames_built,
+        out, corpus.name, corpus.classes, rows, tuple(result.entries), result.n_kept, result.n_frames_built,
         time.perf_counter() - begin,
     )  # fmt: skip
 

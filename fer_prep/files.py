@@ -21,7 +21,11 @@ def replace_text(path: Path, text: str) -> None:
     """
     temporary = temporary_name(path)
     try:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            # an index that a power cut left empty would disown whole shards
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
