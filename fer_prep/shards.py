@@ -7,6 +7,7 @@ opens proves nothing: a killed writer leaves files that open and return zeros. T
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +88,15 @@ def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecordin
         return entry
     except (OSError, RuntimeError) as error:
         # HDF5 reports a full disk as a RuntimeError when it closes the file
-        cause = getattr(error, "strerror", None) or error
-        raise FerPrepError(f"{path}: shard cannot be written ({cause}); is the disk full?") from error
+        raise FerPrepError(f"{path}: shard cannot be written ({_cause(error)}); is the disk full?") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _cause(error: Exception) -> str:
+    """The operating system's words, which HDF5 wraps into two lines of its own."""
+    wrapped = re.search(r"error message = '([^']+)'", str(error))
+    return wrapped[1] if wrapped else str(getattr(error, "strerror", None) or error)
 
 
 class _Body:

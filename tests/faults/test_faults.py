@@ -87,7 +87,8 @@ def test_a_full_disk_is_a_sentence_and_the_next_run_goes_on(
     # tracks (below 1.2 MB) fit into the cache, shards (2 MB and more) do not
     done = run_with_small_files(1200, command_line)
     assert done.returncode == 1
-    assert "shard cannot be written (" in done.stderr
+    assert "shard cannot be written (File too large); is the disk full?" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert not (out / "index.json").exists()
     assert not list(out.glob("*.h5"))
