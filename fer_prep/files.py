@@ -1,4 +1,4 @@
-"""Small files, written whole or not at all."""
+"""Small files, written whole or not at all; and files that are not what their name says."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 from fer_prep.errors import FerPrepError
 
 TEMPORARY_SUFFIX = ".tmp"
+STRAYS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r"})  # what operating systems leave behind
+POINTER = b"version https://git-lfs.github.com/spec/"
+POINTER_BYTES = 1000  # a pointer is smaller, by its specification
 
 
 def temporary_name(path: Path) -> Path:
@@ -30,3 +33,28 @@ def replace_text(path: Path, text: str) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise FerPrepError(f"{path} cannot be written ({error.strerror}); what was built before is kept") from error
+
+
+def is_stray(name: str) -> bool:
+    """Whether an operating system left this file or folder behind; hidden ones always count as that."""
+    return name.startswith(".") or name.lower() in STRAYS
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether Git LFS left a short text in place of a large file that was not downloaded.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.stat().st_size >= POINTER_BYTES:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(POINTER)) == POINTER
+
+
+def pointer_sentence(path: Path, what: str) -> str:
+    """What to do about a pointer where a picture or a video was expected."""
+    return (
+        f"{path} is a Git LFS pointer (a text of {path.stat().st_size} bytes) and not the {what}; "
+        "run `git lfs pull` in the corpus"
+    )

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fer_prep.errors import RecordingError
+from fer_prep.files import is_pointer, pointer_sentence
 
 # Containers miscount by a frame or two (dropped, packed or edited frames); more than this is missing data.
 MISSING_FRAMES_TOLERATED = 2
@@ -35,11 +36,13 @@ class Video:
     Attributes:
         fps: average frames per second as declared; 0 if the container does not say.
         n_declared: frames that the container promises; None where it makes no promise.
+        n_expected: the same, and where there is no promise an estimate by the duration; 0: unknown.
     """
 
     path: Path
     fps: float
     n_declared: int | None
+    n_expected: int
     n_read: int = 0
     _container: InputContainer = field(repr=False, kw_only=True)
     _stream: VideoStream = field(repr=False, kw_only=True)
@@ -63,7 +66,7 @@ class Video:
             raise RecordingError(
                 "damaged",
                 f"{self.path} cannot be decoded after frame {self.n_read}{_of(self.n_declared)} "
-                f"({_cause(error)}); restore the file from its source",
+                f"({cause(error)}); restore the file from its source",
                 n_frames=self.n_read,
             ) from error
         self._check_complete(start_frame, end_frame)
@@ -74,23 +77,10 @@ class Video:
         """Empty, or how many frames a whole video has where its container declares a few more."""
         if self.n_declared is None or self._declares_seconds or not self._ended or self.n_read >= self.n_declared:
             return ""
-        return f"{self.n_read} of {self.n_declared} declared frames"
+        return f"fewer frames than declared: {self.n_read} of {self.n_declared}"
 
     def _check_complete(self, start_frame: int, end_frame: int | None) -> None:
-        if 0 < self.n_read <= start_frame:
-            raise RecordingError(
-                "too short",
-                f"{self.path} has {self.n_read} frames, but frames from {start_frame} on were asked for; "
-                "correct start_frame in the manifest",
-                n_frames=self.n_read,
-            )
-        if end_frame is not None and self.n_read < end_frame:
-            raise RecordingError(
-                "too short",
-                f"{self.path} has {self.n_read} frames, but frames up to {end_frame} were asked for; "
-                "correct end_frame in the manifest",
-                n_frames=self.n_read,
-            )
+        check_part(self.path, self.n_read, start_frame, end_frame)
         if self.n_read == 0:
             raise RecordingError("no frames", f"{self.path} holds a video stream without a single frame")
         if end_frame is None and self._is_truncated():
@@ -115,7 +105,7 @@ def open_video(path: Path) -> Iterator[Video]:
     """Open a video file with one decoding thread.
 
     Raises:
-        RecordingError: the file is missing, empty, unreadable, not a video, or has sound only.
+        RecordingError: the file is missing, empty, unreadable, a large-file pointer, not a video, or has sound only.
     """
     _check_file(path)
     try:
@@ -123,7 +113,7 @@ def open_video(path: Path) -> Iterator[Video]:
     except (av.error.FFmpegError, OSError) as error:
         raise RecordingError(
             "cannot be opened",
-            f"{path} ({path.stat().st_size:,} bytes) is no complete video file ({_cause(error)}); "
+            f"{path} ({path.stat().st_size:,} bytes) is no complete video file ({cause(error)}); "
             "restore it from its source",
         ) from error
     with container:
@@ -132,14 +122,35 @@ def open_video(path: Path) -> Iterator[Video]:
             raise RecordingError("no video stream", f"{path} holds {kinds} only; a video file was expected")
         stream = container.streams.video[0]
         stream.thread_count = 1
+        rate, n_declared = float(stream.average_rate or 0), _declared_frames(container, stream)
         yield Video(
             path,
-            float(stream.average_rate or 0),
-            _declared_frames(container, stream),
+            rate,
+            n_declared,
+            round((container.duration or 0) / av.time_base * rate) if n_declared is None else n_declared,
             _container=container,
             _stream=stream,
             _declares_seconds=not stream.frames,
         )
+
+
+def check_part(path: Path, n_frames: int, start_frame: int, end_frame: int | None) -> None:
+    """Raise if a recording of `n_frames` frames does not reach from `start_frame` to `end_frame`.
+
+    Raises:
+        RecordingError: it is too short.
+    """
+    if 0 < n_frames <= start_frame:
+        asked, column = f"from {start_frame} on", "start_frame"
+    elif end_frame is not None and n_frames < end_frame:
+        asked, column = f"up to {end_frame}", "end_frame"
+    else:
+        return
+    raise RecordingError(
+        "too short",
+        f"{path} has {n_frames} frames, but frames {asked} were asked for; correct {column} in the manifest",
+        n_frames=n_frames,
+    )
 
 
 def upright_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
@@ -147,6 +158,11 @@ def upright_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
     rgb_HWC = frame.to_ndarray(format="rgb24")
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(rgb_HWC, quarter_turns))
+
+
+def cause(error: Exception) -> str:
+    """What FFmpeg or the operating system says of an error."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _declared_frames(container: InputContainer, stream: VideoStream) -> int | None:
@@ -175,12 +191,10 @@ def _check_file(path: Path) -> None:
             raise RecordingError("not a file", f"{path} is {found}; a video file was expected")
         if path.stat().st_size == 0:
             raise RecordingError("empty file", f"{path} has 0 bytes; restore it from its source")
+        if is_pointer(path):
+            raise RecordingError("large-file pointer", pointer_sentence(path, "video"))
     except OSError as error:
         raise RecordingError("cannot be read", f"{path}: {error.strerror}") from error
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 def _of(n: int | None) -> str:

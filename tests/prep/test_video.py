@@ -115,3 +115,14 @@ def test_a_hole_in_the_middle_of_a_file_is_no_short_recording(shared_data: Path,
     with pytest.raises(RecordingError, match=r"damaged|truncated") as caught:
         read(damaged)
     assert 0 < caught.value.n_frames < 169
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4", "mpg", "gif"])
+def test_a_large_file_pointer_is_not_a_video_and_says_what_to_run(tmp_path: Path, suffix: str) -> None:
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0a' * 32}\nsize 1234567\n"
+    path = tmp_path / f"s1_an_1.{suffix}"
+    path.write_text(text)
+    with pytest.raises(RecordingError, match="not the video; run `git lfs pull` in the corpus") as caught:
+        read(path)
+    assert caught.value.kind == "large-file pointer"
+    assert f"{path} is a Git LFS pointer (a text of {len(text)} bytes)" in str(caught.value)
