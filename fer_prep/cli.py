@@ -18,6 +18,77 @@ FAILED_RECORDINGS, INTERRUPTED = 3, 130
 DIRECTORY = click.Path(path_type=Path)
 
 
+class NameList(click.ParamType[tuple[str, ...]]):
+    """`a,b,c`"""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return tuple(name for name in value.split(",") if name.strip())
+
+
+class Groups(click.ParamType[int | str]):
+    """A number, `subject` or `corpus`."""
+
+    name = "N|subject|corpus"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value in ("subject", "corpus"):
+            return str(value)
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 1000):
+            self.fail(f"{value!r} is neither a number from 1 to 1000 nor 'subject' nor 'corpus'", param, ctx)
+        return int(value)
+
+
+def _unsegmented_too(options: dict[str, Any]) -> None:
+    """--include-unsegmented is a longer way to say --include unsegmented."""
+    kinds = options["include"] + ("unsegmented",) * options.pop("include_unsegmented")
+    options["include"] = tuple(dict.fromkeys(kinds)) or None
+
+
+# What decides the plan; the names are those of `make_plan`'s arguments.
+CORPUS_OPTIONS = (
+    click.option("--dataset", required=True, type=click.Choice(NAMES), help="The corpus."),
+    click.option(
+        "--root", type=DIRECTORY, help="Directory of the corpus. [default: $FER_DATA/DATASET, else data/DATASET]"
+    ),
+    click.option(
+        "--manifest", type=DIRECTORY, help="CSV with file,subject,label; below --root. [default: manifest.csv]"
+    ),
+    click.option("--select", metavar="GLOB", help="Only recordings whose path matches; * matches / too."),
+    click.option("--include", metavar="KIND", multiple=True, help="Take what is left out unless asked: see plan."),
+    click.option("--include-unsegmented", is_flag=True, help="The same as --include unsegmented (eNTERFACE'05)."),
+    click.option(
+        "--classes", type=NameList(), help="Only these: a,b; all but: -a; two as one: c=a+b. [default: the corpus' own]"
+    ),
+    click.option(
+        "--recipe", type=DIRECTORY, help="TOML file, see fer-prep recipe. [default: the one shipped for the corpus]"
+    ),
+    click.option(
+        "--groups",
+        type=Groups(),
+        help="Deal subjects into N groups; subject: leave one subject out; corpus: its own. [default: the recipe's]",
+    ),
+    click.option("--length", type=click.IntRange(min=1), help="Frames of a clip. [default: the recipe's]"),
+    click.option("--stride", type=click.IntRange(min=1), help="Frames from clip to clip. [default: the recipe's]"),
+    click.option("--face-size", type=click.IntRange(16, 1024), help="Side of the aligned face, pixels. [default: 112]"),
+)
+WORK_OPTIONS = (
+    click.option("--workers", type=click.IntRange(min=1), help="Worker processes. [default: one per core]"),
+    click.option("--cache", type=DIRECTORY, help="Directory of aligned tracks. [default: $FER_CACHE, or the user's]"),
+    click.option("--rebuild", is_flag=True, help="Replace shards of another recipe in --out."),
+)
+
+
+def _with(*options: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="fer-prep")
 def main() -> None:
@@ -50,33 +121,76 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
             click.echo("fer-prep: interrupted; finished shards are kept, the same command goes on from here", err=True)
             sys.exit(INTERRUPTED)
 
-    return run
+    return click.option("--debug", is_flag=True, help="Show tracebacks.")(run)
 
 
 @main.command()
-@click.option("--dataset", required=True, type=click.Choice(NAMES), help="The corpus.")
+@_with(*CORPUS_OPTIONS)
 @click.option("--out", required=True, type=DIRECTORY, help="Directory for the shards.")
-@click.option("--root", type=DIRECTORY, help="Directory of the corpus.")
-@click.option("--manifest", type=DIRECTORY, help="CSV with file,subject,label; below --root. [default: manifest.csv]")
-@click.option("--select", metavar="GLOB", help="Only recordings whose path matches; * matches / too.")
-@click.option("--recipe", type=DIRECTORY, help="TOML file. [default: the one shipped for the corpus]")
-@click.option("--groups", type=click.IntRange(min=1), help="Groups that subjects are dealt into. [default: 5]")
-@click.option("--length", type=click.IntRange(min=1), help="Frames of a clip. [default: 16]")
-@click.option("--stride", type=click.IntRange(min=1), help="Frames from clip to clip. [default: 8]")
-@click.option("--face-size", type=click.IntRange(16, 1024), help="Side of the aligned face, pixels. [default: 112]")
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes. [default: one per core]")
-@click.option("--cache", type=DIRECTORY, help="Directory of aligned tracks. [default: $FER_CACHE, or the user's cache]")
-@click.option("--rebuild", is_flag=True, help="Replace shards of another recipe in --out.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@_with(*WORK_OPTIONS)
 @_sentences
-def build(**options: Any) -> int:
+def build(*, out: Path, workers: int | None, cache: Path | None, rebuild: bool, **options: Any) -> int:
     """Build the shards of a corpus, or what is missing of them."""
     # imported here, so that --help is quick and Ctrl-C has a sentence from the first moment on
     from fer_prep import build as building
     from fer_prep.display import BuildDisplay, print_summary
+    from fer_prep.plan import make_plan
 
+    _unsegmented_too(options)
     console = Console()
     with BuildDisplay(console) as display:
-        result = building.build(**options, listener=display)
+        plan = make_plan(**options, rendering=display.rendering)
+        result = building.build(plan, out=out, workers=workers, cache=cache, rebuild=rebuild, listener=display)
     print_summary(console, result)
     return FAILED_RECORDINGS if result.n_failed else 0
+
+
+@main.command()
+@_with(*CORPUS_OPTIONS)
+@click.option("--out", type=DIRECTORY, help="Directory for the shards: what would be kept there?")
+@_with(*WORK_OPTIONS)
+@click.option("--json", "json_file", type=DIRECTORY, metavar="FILE", help="Write all of it for programs.")
+@click.option("--no-calibrate", is_flag=True, help="Build nothing for trial; say nothing of time.")
+@_sentences
+def plan(
+    *, out: Path | None, workers: int | None, cache: Path | None, rebuild: bool, json_file: Path | None,
+    no_calibrate: bool, **options: Any,
+) -> int:  # fmt: skip
+    """Show what a build with the same options would do, and what it would cost. Writes no shards."""
+    from fer_prep.display import BuildDisplay
+    from fer_prep.forecast import forecast
+    from fer_prep.plan import make_plan
+    from fer_prep.plan_file import write_plan
+    from fer_prep.plan_screen import print_plan
+
+    _unsegmented_too(options)
+    console = Console()
+    with BuildDisplay(console) as display:
+        planned = make_plan(**options, rendering=display.rendering)
+    result = forecast(planned, out=out, workers=workers, rebuild=rebuild, with_calibration=not no_calibrate)
+    print_plan(console, result, out=out, cache=cache)
+    if json_file is not None:
+        write_plan(json_file, result)
+    return 0
+
+
+@main.command()
+@_sentences
+def datasets() -> int:
+    """Show which corpora there are, where they are looked for, and whether they are there."""
+    from fer_prep.inventory import take_stock
+    from fer_prep.plan_screen import print_inventory
+
+    print_inventory(Console(), take_stock())
+    return 0
+
+
+@main.command()
+@click.argument("dataset", type=click.Choice(NAMES))
+@_sentences
+def recipe(dataset: str) -> int:
+    """Print the recipe shipped for a corpus, to be changed and given to build with --recipe."""
+    from fer_prep.recipe import recipe_text
+
+    click.echo(recipe_text(dataset), nl=False)
+    return 0

@@ -17,7 +17,9 @@ from rich.progress import (
 from rich.table import Table
 
 from fer_prep.build import BuildResult
+from fer_prep.corpora import SAMPLE
 from fer_prep.ledger import LedgerRow
+from fer_prep.tables import class_table, narrow, remark_table
 
 FAILURES_SHOWN = 10
 SAMPLE_NOTE = (
@@ -76,8 +78,12 @@ class BuildDisplay:
 
 def print_summary(console: Console, result: BuildResult) -> None:
     """Class × group table, what failed and why, and where the output lies."""
+    console, plan = narrow(console), result.plan
     console.print("\nRecordings with clips, by class and group")
-    console.print(class_table(result))
+    built = Counter((row.label or None, row.group) for row in result.rows if row.status == "ok")
+    console.print(class_table(built, plan.corpus.classes, plan.group_of))
+    if plan.corpus.left_out:
+        console.print(remark_table("left out, not in the ledger", plan.corpus.left_out))
     counts = Counter(row.status for row in result.rows)
     n_clips = sum(row.n_clips for row in result.rows)
     n_frames = sum(row.n_frames for row in result.rows if row.status != "failed")
@@ -98,30 +104,8 @@ def print_summary(console: Console, result: BuildResult) -> None:
         f"took {result.seconds:.0f} s{speed}.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
-    if result.corpus == "sample":
+    if plan.corpus.name == SAMPLE:
         console.print(SAMPLE_NOTE, highlight=False, soft_wrap=True)
-
-
-def class_table(result: BuildResult) -> Table:
-    """Recordings that have clips, by class and group; a zero is a class that a fold cannot test."""
-    table = Table()
-    table.add_column("class \\ group")
-    groups = sorted({row.group for row in result.rows})
-    for group in groups:
-        table.add_column(str(group), justify="right")
-    table.add_column("all", justify="right")
-    counts = Counter((row.label, row.group) for row in result.rows if row.status == "ok")
-    unlabelled = ("",) if any(label == "" for label, _ in counts) else ()
-    for name in (*result.classes, *unlabelled):
-        row = [counts[name, group] for group in groups]
-        cells = [str(n) if n else "[red]0[/red]" for n in row]
-        table.add_row(escape(name) or "(unlabelled)", *cells, str(sum(row)))
-    table.add_section()
-    sums = [sum(n for (_, g), n in counts.items() if g == group) for group in groups]
-    table.add_row("all", *map(str, sums), str(sum(sums)))
-    subjects = [len({row.subject for row in result.rows if row.group == group}) for group in groups]
-    table.add_row("subjects", *map(str, subjects), str(sum(subjects)))
-    return table
 
 
 def _print_reasons(console: Console, rows: tuple[LedgerRow, ...]) -> None:

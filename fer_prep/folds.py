@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import UsageError
 
-MOST_GROUPS = 1000
+CORPUS, SUBJECT = "corpus", "subject"
+USUAL_GROUPS, MOST_GROUPS = 5, 1000
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -19,30 +20,45 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     return (*keys, (1, 0, text))
 
 
-def deal(subjects: Iterable[str], n_groups: int) -> dict[str, int]:
+def deal(subjects: Iterable[str], n_groups: int, *, later: Iterable[str] = ()) -> dict[str, int]:
     """Subject -> group (1-based): subjects in natural order are dealt out one by one, as in CK+'s ten folds.
 
     Files added to a known subject change nothing. With fewer subjects than groups, each subject is a group.
+
+    Args:
+        later: subjects that are dealt out after all others, so that they change nothing for those.
     """
-    ordered = sorted(set(subjects), key=natural_key)
+    first = sorted(set(subjects), key=natural_key)
+    ordered = first + sorted(set(later) - set(first), key=natural_key)
     return {subject: k % n_groups + 1 for k, subject in enumerate(ordered)}
 
 
-def assign_groups(recordings: Iterable[Recording], n_groups: int) -> dict[str, int]:
-    """Subject -> group: the corpus' own groups where it names them, else dealt out.
+def assign_groups(recordings: Iterable[Recording], groups: int | str) -> dict[str, int]:
+    """Subject -> group. Subjects without a labelled recording are dealt out last: they move nobody.
+
+    Args:
+        groups: a number: so many, dealt out; "subject": everyone is a group; "corpus": the corpus' own groups, and
+            five dealt out where it names none.
 
     Raises:
         UsageError: only some recordings name a group, a subject is in two groups, or a group is not in 1 to 1000.
     """
     recordings = list(recordings)
-    named = [recording for recording in recordings if recording.group is not None]
-    if not named:
-        return deal((recording.subject for recording in recordings), n_groups)
+    if groups == CORPUS and any(recording.group is not None for recording in recordings):
+        return _named_groups(recordings)
+    subjects = {recording.subject for recording in recordings}
+    labelled = {recording.subject for recording in recordings if recording.label is not None}
+    n_groups = {SUBJECT: len(subjects), CORPUS: USUAL_GROUPS}.get(str(groups)) or int(groups)
+    return deal(labelled, n_groups, later=subjects)
+
+
+def _named_groups(recordings: list[Recording]) -> dict[str, int]:
     groups: dict[str, int] = {}
+    named = next(recording for recording in recordings if recording.group is not None)
     for recording in recordings:
         if recording.group is None:
             raise UsageError(
-                f"{recording.id} has no group, but {named[0].id} has; give every recording a group, or none of them"
+                f"{recording.id} has no group, but {named.id} has; give every recording a group, or none of them"
             )
         if not 1 <= recording.group <= MOST_GROUPS:
             raise UsageError(f"{recording.id} is in group {recording.group}; expected: 1 to {MOST_GROUPS}")

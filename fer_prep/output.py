@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -43,19 +43,33 @@ def prepare(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
         FerPrepError: it cannot be written to.
     """
     _refuse_foreign_index(out)
-    shards = sorted(out.glob("*.h5"))
-    if not rebuild:
-        for path in shards:
-            _refuse_other_recipe(out, path, recipe)
+    changes = other_recipe(out, recipe)
+    if changes and not rebuild:
+        raise UsageError(
+            f"{out} holds shards of another recipe ({'; '.join(changes)}); choose another --out, "
+            "or replace them with --rebuild"
+        )
     try:
         for name in ("*.h5", INDEX, LEDGER):
             for rubble in out.glob(f".{name}.*{TEMPORARY_SUFFIX}"):
                 rubble.unlink()
         if rebuild:
-            for path in (out / INDEX, out / LEDGER, *filter(_is_ours, shards)):
+            for path in (out / INDEX, out / LEDGER, *filter(_is_ours, out.glob("*.h5"))):
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise FerPrepError(f"{out} cannot be written to ({error.strerror}); choose another --out") from error
+
+
+def other_recipe(out: Path, recipe: Recipe) -> list[str]:
+    """How the recipe of the shards in a directory differs from this one; empty if it does not, or there are none."""
+    for path in sorted(out.glob("*.h5")):
+        try:
+            changes = changed_fields(stored_recipe(path), recipe.model_dump(mode="json"))
+        except FerPrepError:
+            continue  # damaged: found and rebuilt when its turn comes
+        if changes:
+            return changes
+    return []
 
 
 def leftovers(out: Path, entries: Iterable[ShardEntry]) -> list[str]:
@@ -85,19 +99,6 @@ def _is_ours(path: Path) -> bool:
     return True
 
 
-def _refuse_other_recipe(out: Path, path: Path, recipe: Recipe) -> None:
-    try:
-        existing = stored_recipe(path)
-    except FerPrepError:
-        return  # damaged: found and rebuilt when its turn comes
-    changes = changed_fields(existing, recipe.model_dump(mode="json"))
-    if changes:
-        raise UsageError(
-            f"{out} holds shards of another recipe ({'; '.join(changes)}); choose another --out, "
-            "or replace them with --rebuild"
-        )
-
-
 def shard_key(head: ShardHead, inputs: Iterable[tuple[Job, str]]) -> str:
     """Hash of all that decides a shard's content: format, recipe, tools, and every recording with its input's hash."""
     content = {
@@ -105,10 +106,11 @@ def shard_key(head: ShardHead, inputs: Iterable[tuple[Job, str]]) -> str:
         "head": asdict(replace(head, recipe=None, key="")),  # type: ignore[arg-type]
         "recipe": head.recipe.model_dump(mode="json"),
         "recordings": [
-            [job.recording.id, job.label, job.recording.start_frame, job.recording.end_frame, sha256]
+            [job.recording.id, job.label, job.recording.start_frame, job.recording.end_frame, job.recording.file,
+             job.recording.extra, sha256]
             for job, sha256 in inputs
         ],
-    }
+    }  # fmt: skip
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -123,7 +125,7 @@ def read_index(out: Path) -> dict[str, dict[str, Any]]:
 
 def write_index(
     out: Path, *, corpus: str, classes: tuple[str, ...], n_groups: int, recipe: Recipe,
-    versions: dict[str, Any], entries: Iterable[ShardEntry],
+    versions: dict[str, Any], left_out: Mapping[str, int], entries: Iterable[ShardEntry],
 ) -> None:  # fmt: skip
     """Write `index.json`, by rename: from now on the directory is finished."""
     index = {
@@ -136,6 +138,7 @@ def write_index(
         "aligner": recipe.align.backend,
         "recipe": recipe.model_dump(mode="json"),
         "versions": versions,
+        "left_out": dict(left_out),
         "shards": [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.file)],
     }
     replace_text(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")

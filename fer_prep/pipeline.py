@@ -21,9 +21,9 @@ from fer_prep.errors import FerPrepError
 from fer_prep.ledger import LedgerRow, write_ledger
 from fer_prep.listener import Listener
 from fer_prep.output import INDEX, read_index, shard_key
+from fer_prep.plan import Subject
 from fer_prep.recipe import Recipe
 from fer_prep.resume import Kept, check_existing
-from fer_prep.shards import ShardHead
 from fer_prep.stages import Aligned, BuiltShard, Job, align_recording, build_shard, failed_row
 from fer_prep.stored import ShardEntry
 from fer_prep.versions import tool_versions
@@ -32,15 +32,6 @@ from fer_prep.versions import tool_versions
 IN_FLIGHT_PER_WORKER = 4
 SHARDS_FIRST = 10
 WORKER_DIED = "worker died: several times on this recording, killed or out of memory; try fewer --workers"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One shard to be made; `head.key` is still empty, the inputs are not hashed yet."""
-
-    path: Path
-    head: ShardHead
-    jobs: tuple[Job, ...]
 
 
 @dataclass

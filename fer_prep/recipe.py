@@ -3,15 +3,25 @@
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fer_prep.errors import UsageError
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _check_groups(value: Any) -> Any:
+    if value in ("corpus", "subject") or (type(value) is int and 1 <= value <= 1000):
+        return value
+    raise ValueError('a number from 1 to 1000, "subject" or "corpus" was expected')
+
+
+Groups = Annotated[int | str, BeforeValidator(_check_groups)]
+Strings = Annotated[tuple[str, ...], Field(strict=False)]  # TOML and JSON have lists
 
 
 class AlignRecipe(_Section):
@@ -71,13 +81,20 @@ class Recipe(_Section):
 
     Attributes:
         corpus: name of the corpus adapter.
-        select: glob over recording ids; None: all recordings.
-        n_groups: groups that subjects are dealt into (fewer if there are fewer subjects).
+        select: glob over files relative to the root, and over recording ids; None: all recordings.
+        include: kinds of recordings that the corpus' adapter leaves out unless asked.
+        classes: classes to keep, drop or merge, in the notation of `--classes`; None: the corpus' own.
+        groups: a number: subjects are dealt into so many groups (fewer if there are fewer subjects); "subject":
+            everyone is a group (leave one subject out); "corpus": the corpus' own groups, else five dealt out.
+        image_fps: frames per second of image sequences, which say nothing of it themselves; 0: unknown.
     """
 
     corpus: str
     select: str | None = None
-    n_groups: int = Field(default=5, ge=1)
+    include: Strings = ()
+    classes: Strings | None = None
+    groups: Groups = "corpus"
+    image_fps: float = Field(default=0.0, ge=0)
     align: AlignRecipe = AlignRecipe()
     flow: FlowRecipe = FlowRecipe()
     clips: ClipRecipe = ClipRecipe()
@@ -85,7 +102,7 @@ class Recipe(_Section):
 
 
 def load_recipe(path: Path | None, corpus: str, overrides: dict[str, Any]) -> Recipe:
-    """The recipe in a TOML file, or the one shipped for the corpus, or the defaults; then the overrides on top.
+    """The recipe in a TOML file, or the one shipped for the corpus; then the overrides on top.
 
     Args:
         overrides: dotted key -> value, as in {"clips.length": 8}; None values are left alone.
@@ -94,7 +111,7 @@ def load_recipe(path: Path | None, corpus: str, overrides: dict[str, Any]) -> Re
         UsageError: the file is missing or no TOML, or a key or value is not allowed.
     """
     source = path if path is not None else _shipped(corpus)
-    values: dict[str, Any] = _read_toml(source) if source is not None else {}
+    values = _read_toml(source)
     if values.setdefault("corpus", corpus) != corpus:
         raise UsageError(
             f"{source} is a recipe for the corpus {values['corpus']!r}, but --dataset is {corpus!r}; use one of them"
@@ -105,7 +122,7 @@ def load_recipe(path: Path | None, corpus: str, overrides: dict[str, Any]) -> Re
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{source or 'recipe'}: {_first_complaint(error)}") from error
+        raise UsageError(f"{source}: {_first_complaint(error)}") from error
 
 
 def changed_fields(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -120,9 +137,13 @@ def changed_fields(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -
     return changes
 
 
-def _shipped(corpus: str) -> Path | None:
-    path = Path(str(files("fer_prep"))) / "pipelines" / f"{corpus}.toml"
-    return path if path.is_file() else None
+def recipe_text(corpus: str) -> str:
+    """The recipe shipped for a corpus, with its comments."""
+    return _shipped(corpus).read_text(encoding="utf-8")
+
+
+def _shipped(corpus: str) -> Path:
+    return Path(str(files("fer_prep"))) / "pipelines" / f"{corpus}.toml"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -148,7 +169,7 @@ def _first_complaint(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key} is no key of a recipe; allowed here: {', '.join(_allowed_keys(first['loc']))}"
-    return f"{key} = {first['input']!r}: {first['msg']}"
+    return f"{key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:

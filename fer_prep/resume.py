@@ -102,4 +102,4 @@ def _changed_inputs(content: ShardContent, entry: ShardEntry, head: ShardHead, j
         if hashes[-1][1] != stored[job.recording.id]:
             return f"input changed: {job.recording.id}"
     # order, parts of videos, and whatever else the key covers
-    return "" if shard_key(head, hashes) == entry.key else "order or parts of the recordings changed"
+    return "" if shard_key(head, hashes) == entry.key else "order, parts or further facts of recordings changed"

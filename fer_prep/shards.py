@@ -50,6 +50,7 @@ class StoredRecording:
         label: index into the classes; -1: unlabelled.
         flow_NHW2: int16, 1/256 px.
         saturated: flow values that were cut to fit.
+        extra: further facts (name, value).
     """
 
     id: str
@@ -61,6 +62,7 @@ class StoredRecording:
     flow_NHW2: NDArray[np.int16]
     saturated: int
     clips: tuple[Clip, ...]
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecording]) -> ShardEntry | None:
@@ -129,7 +131,8 @@ class _Body:
         self._clips += [(row, first + clip.first_frame, clip.n_valid, recording.label) for clip in recording.clips]
         self._recordings.append(
             (recording.id, recording.path, recording.sha256, recording.label, head.subject, head.group,
-             first, track.n_frames, recording.fps, track.n_detected)
+             first, track.n_frames, recording.fps, track.n_detected,
+             json.dumps(dict(recording.extra), ensure_ascii=False))
         )  # fmt: skip
         self._n_frames = end
         self._saturated += recording.saturated
@@ -174,7 +177,8 @@ def _recordings_table(rows: list[tuple[Any, ...]]) -> NDArray[np.void]:
 
     dtype = np.dtype(
         [("id", text(0)), ("path", text(1)), ("sha256", text(2)), ("label", "<i4"), ("subject", text(4)),
-         ("group", "<i4"), ("first_frame", "<i8"), ("n_frames", "<i8"), ("fps", "<f8"), ("n_detected", "<i8")]
+         ("group", "<i4"), ("first_frame", "<i8"), ("n_frames", "<i8"), ("fps", "<f8"), ("n_detected", "<i8"),
+         ("extra", text(10))]
     )  # fmt: skip
     return np.array([tuple(v.encode() if isinstance(v, str) else v for v in row) for row in rows], dtype)
 

@@ -1,6 +1,7 @@
 """What a worker does: one recording to a cached face track, one subject's tracks to a shard. No Dask in here."""
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import cv2
 from joblib import Memory
 from joblib.memory import CacheWarning
+from platformdirs import user_cache_path
 
 from fer_prep.align.mesh import MeshFinder
 from fer_prep.align.track import FaceTrack, make_track
@@ -21,6 +23,7 @@ from fer_prep.errors import RecordingError
 from fer_prep.flow import track_flow
 from fer_prep.ledger import LedgerRow
 from fer_prep.recipe import AlignRecipe, Recipe
+from fer_prep.sequence import open_sequence, sequence_sha256
 from fer_prep.shards import ShardHead, StoredRecording, write_shard
 from fer_prep.stored import ShardEntry, file_sha256
 from fer_prep.video import open_video
@@ -73,6 +76,11 @@ class BuiltShard:
     rows: tuple[LedgerRow, ...]
 
 
+def track_cache(cache: Path | None) -> Path:
+    """Where aligned tracks are kept: as given, else in $FER_CACHE, else in the user's cache directory."""
+    return (cache or Path(os.environ.get("FER_CACHE") or user_cache_path("fer-convlstm") / "tracks")).absolute()
+
+
 def align_recording(job: Job, recipe: AlignRecipe, cache_dir: Path, versions: dict[str, Any]) -> Aligned:
     """Align one recording into the cache. A recording that cannot be aligned is an outcome, not an exception."""
     begin = time.perf_counter()
@@ -118,8 +126,10 @@ def build_shard(
 
 
 def input_sha256(path: Path) -> str:
-    """Hash of an input file; empty if there is no such file (opening it will say why)."""
+    """Hash of an input, a file or a directory of images; empty if there is none (opening it will say why)."""
     try:
+        if path.is_dir():
+            return sequence_sha256(path)
         return file_sha256(path) if path.is_file() else ""
     except OSError as error:
         raise RecordingError("cannot be read", f"{path}: {error.strerror}") from error
@@ -134,7 +144,7 @@ def align_file(
         RecordingError: the file cannot be decoded to its end.
     """
     recipe = AlignRecipe.model_validate_json(recipe_json)
-    with open_video(path) as video:
+    with open_sequence(path) if path.is_dir() else open_video(path) as video:
         track = make_track(video.frames(start_frame, end_frame), recipe, _finder(recipe.min_presence))
         return Alignment(track, video.fps, video.remark)
 
@@ -172,11 +182,12 @@ def _store(outcome: Aligned, alignment: Alignment, recipe: Recipe) -> tuple[Stor
             job.recording.file,
             outcome.sha256,
             job.label,
-            alignment.fps,
+            recipe.image_fps if job.recording.path.is_dir() else alignment.fps,
             track,
             flow,
             saturated,
             plan.clips,
+            job.recording.extra,
         ),
         plan,
     )
@@ -212,5 +223,5 @@ def _remark(alignment: Alignment, plan: ClipPlan) -> str:
         windows = plan.n_faceless + len(plan.clips)
         remarks.append(f"clips left out: {plan.n_faceless} of {windows} have too few frames with a face")
     if alignment.remark:
-        remarks.append(f"fewer frames than declared: {alignment.remark}")
+        remarks.append(alignment.remark)
     return "; ".join(remarks)

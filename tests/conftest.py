@@ -13,3 +13,12 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real face videos are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def shared_facts() -> Path:
+    """The directory of published file lists and labels."""
+    facts = SHARED_DATA.parent / "facts"
+    if not facts.is_dir():
+        pytest.skip(f"the published lists of the corpora are not at {facts}")
+    return facts

@@ -7,14 +7,17 @@ from pathlib import Path
 from fer_prep.corpora.recording import Corpus, Recording
 from fer_prep.errors import UsageError
 
+FILE_NAME = "manifest.csv"
 REQUIRED = ("file", "subject", "label")
+KNOWN = (*REQUIRED, "group", "start_frame", "end_frame")
 
 
 def scan(root: Path, manifest: Path) -> Corpus:
     """Recordings named in a manifest; their files are not looked at.
 
-    An empty label means unlabelled. `start_frame` is the first frame that counts (from 0), `end_frame` the one after
-    the last. Further columns are ignored. Classes are the labels in alphabetical order.
+    A file may be a directory of numbered images. An empty label means unlabelled. `start_frame` is the first frame that
+    counts (from 0), `end_frame` the one after the last. Further columns are kept as facts of the recording. Classes are
+    the labels in alphabetical order.
 
     Args:
         root: what `file` is relative to.
@@ -79,12 +82,14 @@ def _recording(root: Path, path: Path, number: int, row: dict[str, str]) -> Reco
     part = f"#{start}-{'' if end is None else end}" if start or end is not None else ""
     return Recording(
         id=file + part,
+        file=file,
         path=root / file,
         subject=values["subject"],
         label=values["label"] or None,
         group=_integer(where, "group", values.get("group", "")),
         start_frame=start,
         end_frame=end,
+        extra=tuple((name, value) for name, value in values.items() if name and name not in KNOWN),
     )
 
 

@@ -96,8 +96,9 @@ def scan_sample(root: Path) -> list[Recording]:
             "render it by running with --dataset sample"
         )
     return [
-        Recording(id=path.relative_to(root).as_posix(), path=path, subject=str(subject), label=emotion)
+        Recording(id=name, file=name, path=path, subject=str(subject), label=emotion)
         for (subject, emotion, _), path in sorted(found)
+        for name in [path.relative_to(root).as_posix()]
     ]
 
 

@@ -27,10 +27,11 @@ class GoldenRecording:
     clip_starts: tuple[int, ...]
     faceless: tuple[int, ...] = ()
     black: tuple[int, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 RECORDINGS = (
-    GoldenRecording("7", 1, "7/long.avi", 1, 20, (0, 4, 8, 12), faceless=(5, 6)),
+    GoldenRecording("7", 1, "7/long.avi", 1, 20, (0, 4, 8, 12), faceless=(5, 6), extra=(("mood", "grün"),)),
     GoldenRecording("7", 1, "7/short ü.avi", 0, 3, (0,)),
     GoldenRecording("a b", 2, "a b/unlabelled.avi", -1, 9, (0,)),
     GoldenRecording("a b", 2, "a b/faceless.avi", 2, 8, (), faceless=tuple(range(8)), black=tuple(range(8))),
@@ -69,7 +70,7 @@ def write(directory: Path) -> None:
     from fer_prep.shards import ShardHead, StoredRecording, write_shard
 
     recipe = Recipe(
-        corpus="manifest", n_groups=2, align=AlignRecipe(face_size=SIZE), clips=ClipRecipe(length=LENGTH, stride=STRIDE)
+        corpus="manifest", groups=2, align=AlignRecipe(face_size=SIZE), clips=ClipRecipe(length=LENGTH, stride=STRIDE)
     )
     versions = {"fer_prep": "golden"}
 
@@ -85,6 +86,7 @@ def write(directory: Path) -> None:
                 rgb_NHWC(recording), detected, detected.astype(np.float32) * np.float32(0.75),
                 landmarks.astype(np.float32), transform.astype(np.float32),
             ),
+            extra=recording.extra,
             clips=tuple(Clip(start, min(LENGTH, recording.n_frames - start)) for start in recording.clip_starts),
         )  # fmt: skip
 
@@ -96,7 +98,14 @@ def write(directory: Path) -> None:
         assert entry is not None
         entries.append(entry)
     write_index(
-        directory, corpus="manifest", classes=CLASSES, n_groups=2, recipe=recipe, versions=versions, entries=entries
+        directory,
+        corpus="manifest",
+        classes=CLASSES,
+        n_groups=2,
+        recipe=recipe,
+        versions=versions,
+        left_out={},
+        entries=entries,
     )
 
 

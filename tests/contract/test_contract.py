@@ -62,6 +62,7 @@ def test_the_golden_files_hold_what_the_format_page_promises() -> None:
         assert np.isnan(file["frames/landmarks"][5]).all()
         assert not np.isnan(file["frames/transform"][5]).any()
         assert file["frames/flow"].attrs["scale"] == 256.0
+        assert [json.loads(extra) for extra in file["recordings"]["extra"]] == [{"mood": "grün"}, {}]
     with h5py.File(golden.GOLDEN / "manifest-sa_b.h5") as file:
         assert file.attrs["subject"] == "a b"
         assert np.isnan(file["frames/transform"][9:17]).all()

@@ -4,18 +4,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from fer_prep import __version__
-from fer_prep.cli import build, main
+from fer_prep.cli import main
+
+CORPUS_OPTIONS = [
+    "--classes", "--dataset", "--face-size", "--groups", "--include", "--include-unsegmented", "--length", "--manifest",
+    "--recipe", "--root", "--select", "--stride",
+]  # fmt: skip
+WORK_OPTIONS = ["--cache", "--out", "--rebuild", "--workers"]
 
 
-def test_options_of_build_change_only_on_purpose() -> None:
-    assert sorted(parameter.opts[0] for parameter in build.params) == [
-        "--cache", "--dataset", "--debug", "--face-size", "--groups", "--length", "--manifest", "--out", "--rebuild",
-        "--recipe", "--root", "--select", "--stride", "--workers",
-    ]  # fmt: skip
+def test_options_change_only_on_purpose() -> None:
+    of = {
+        name: sorted(parameter.opts[0] for parameter in command.params if isinstance(parameter, click.Option))
+        for name, command in main.commands.items()
+    }
+    assert of == {
+        "build": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug"]),
+        "plan": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug", "--json", "--no-calibrate"]),
+        "datasets": ["--debug"],
+        "recipe": ["--debug"],
+    }
 
 
 def test_version_and_help_are_there() -> None:
@@ -32,8 +45,8 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--dataset", "manifest"], "needs --root DIR"),
-        (["--dataset", "manifest", "--root", "nowhere"], "nowhere is not there; --root must be a directory"),
+        (["--dataset", "manifest"], "data/manifest is not there; name the directory"),
+        (["--dataset", "manifest", "--root", "nowhere"], "nowhere is not there; name the directory"),
         (["--dataset", "manifest", "--root", "."], "manifest.csv: manifest cannot be read"),
         (["--dataset", "sample", "--recipe", "no.toml"], "no.toml: recipe cannot be read"),
         (["--dataset", "fer2013"], "'fer2013' is not one of"),

@@ -1,5 +1,6 @@
 """Groups: every person on one side of every fold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ names = st.sets(st.text("abS0123456789-_", min_size=1, max_size=6), min_size=1, 
 
 
 def recording(subject: str, group: int | None = None, name: str = "v.avi") -> Recording:
-    return Recording(f"{subject}/{name}", Path(name), subject, "anger", group)
+    return Recording(f"{subject}/{name}", name, Path(name), subject, "anger", group)
 
 
 @given(names, st.integers(1, 12))
@@ -43,7 +44,10 @@ def test_subjects_are_ordered_as_a_person_counts() -> None:
 
 
 def test_groups_of_the_corpus_are_taken_as_they_are() -> None:
-    assert assign_groups([recording("a", 3), recording("b", 1), recording("a", 3, "w.avi")], 5) == {"a": 3, "b": 1}
+    assert assign_groups([recording("a", 3), recording("b", 1), recording("a", 3, "w.avi")], "corpus") == {
+        "a": 3,
+        "b": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,4 +60,29 @@ def test_groups_of_the_corpus_are_taken_as_they_are() -> None:
 )
 def test_groups_that_would_leak_or_make_no_sense_are_refused(recordings: list[Recording], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        assign_groups(recordings, 5)
+        assign_groups(recordings, "corpus")
+
+
+def test_everyone_can_be_a_group() -> None:
+    files = [recording("s10"), recording("s2"), recording("s2", name="w.avi"), recording("s1", 4)]
+    assert assign_groups(files, "subject") == {"s1": 1, "s2": 2, "s10": 3}
+
+
+def test_a_number_deals_anew_even_where_the_corpus_has_groups() -> None:
+    assert assign_groups([recording("a", 3), recording("b", 1)], 2) == {"a": 1, "b": 2}
+
+
+def test_without_groups_of_its_own_a_corpus_is_dealt_into_five() -> None:
+    files = [recording(str(k)) for k in range(11)]
+    assert assign_groups(files, "corpus") == deal((str(k) for k in range(11)), 5)
+
+
+@given(names, names, st.integers(1, 12))
+def test_subjects_without_a_label_move_nobody(labelled: set[str], others: set[str], n_groups: int) -> None:
+    files = [recording(subject) for subject in labelled]
+    unlabelled = [replace(recording(subject, name="u.avi"), label=None) for subject in others]
+    groups = assign_groups([*unlabelled, *files], n_groups)
+    assert set(groups) == labelled | others
+    assert {subject: groups[subject] for subject in labelled} == deal(labelled, n_groups)
+    sizes = [list(groups.values()).count(group) for group in range(1, n_groups + 1)]
+    assert max(sizes) - min(sizes) <= 1

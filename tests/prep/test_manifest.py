@@ -66,7 +66,7 @@ def test_a_missing_or_binary_manifest_is_said(tmp_path: Path) -> None:
 
 
 def find(root: Path | None, select: str | None = None, dataset: str = "manifest") -> corpora.Corpus:
-    return corpora.find(dataset, root=root, manifest=None, select=select)
+    return corpora.find(dataset, root=root, select=select)
 
 
 def test_select_keeps_matching_files_and_their_classes(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_what_cannot_be_found_is_said(tmp_path: Path) -> None:
     write(tmp_path, "file,subject,label\nx/a/1.mp4,s,joy\n")
     with pytest.raises(UsageError, match=r"matches none of 1 recordings; the first is 'x/a/1\.mp4'"):
         find(tmp_path, "z*")
-    with pytest.raises(UsageError, match="needs --root DIR"):
+    with pytest.raises(UsageError, match=r"data/manifest is not there; name the directory"):
         find(None)
-    with pytest.raises(UsageError, match="is not there; --root must be"):
+    with pytest.raises(UsageError, match="is not there; name the directory that the manifest's files are relative to"):
         find(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="there is no corpus 'affectnet'; known are manifest, sample"):
+    with pytest.raises(UsageError, match=r"there is no corpus 'affectnet'; known are enterface, ckplus, .*, sample"):
         find(tmp_path, dataset="affectnet")

@@ -9,12 +9,13 @@ from distributed.scheduler import WorkerState
 
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import FerPrepError
-from fer_prep.pipeline import Subject, _built, _outcome
+from fer_prep.pipeline import _built, _outcome
+from fer_prep.plan import Subject
 from fer_prep.recipe import Recipe
 from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
 
-JOB = Job(Recording("a.mp4", Path("a.mp4"), "7", "joy"), label=0, group=1)
+JOB = Job(Recording("a.mp4", "a.mp4", Path("a.mp4"), "7", "joy"), label=0, group=1)
 SUBJECT = Subject(Path("out/x.h5"), ShardHead("manifest", "7", 1, ("joy",), Recipe(corpus="manifest"), {}, ""), (JOB,))
 
 

@@ -1,15 +1,34 @@
 """Recipes: everything that decides the bytes, and nothing misspelt."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from fer_prep.errors import UsageError
-from fer_prep.recipe import Recipe, changed_fields, load_recipe
+from fer_prep.recipe import Recipe, changed_fields, load_recipe, recipe_text
 
 
-def test_the_shipped_sample_recipe_spells_out_every_default() -> None:
-    assert load_recipe(None, "sample", {}) == Recipe(corpus="sample")
+def test_the_shipped_manifest_recipe_spells_out_every_default() -> None:
+    assert load_recipe(None, "manifest", {}) == Recipe(corpus="manifest")
+    values = tomllib.loads(recipe_text("manifest"))
+    optional = {"select", "classes"}
+    assert set(values) | optional == set(Recipe.model_fields)
+    for section in ("align", "flow", "clips", "storage"):
+        assert set(values[section]) == set(getattr(Recipe(corpus="x"), section).model_dump())
+
+
+@pytest.mark.parametrize(
+    ("corpus", "length", "stride", "groups"),
+    [
+        ("enterface", 16, 8, "corpus"), ("ckplus", 8, 2, 10), ("ravdess", 16, 8, "corpus"),
+        ("cremad", 16, 8, "corpus"), ("sample", 16, 8, 5),
+    ],
+)  # fmt: skip
+def test_every_corpus_has_a_recipe_of_its_own(corpus: str, length: int, stride: int, groups: int | str) -> None:
+    recipe = load_recipe(None, corpus, {})
+    assert (recipe.corpus, recipe.clips.length, recipe.clips.stride, recipe.groups) == (corpus, length, stride, groups)
+    assert recipe.align == Recipe(corpus=corpus).align
 
 
 def test_defaults_are_the_papers_clips_and_flow() -> None:
@@ -23,16 +42,16 @@ def test_defaults_are_the_papers_clips_and_flow() -> None:
 
 def test_options_override_single_keys_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text("n_groups = 3\n[clips]\nlength = 8\nstride = 2\n")
-    recipe = load_recipe(path, "manifest", {"clips.stride": 4, "n_groups": None, "align.face_size": 96})
-    assert (recipe.clips.length, recipe.clips.stride, recipe.n_groups, recipe.align.face_size) == (8, 4, 3, 96)
+    path.write_text("groups = 3\n[clips]\nlength = 8\nstride = 2\n")
+    recipe = load_recipe(path, "manifest", {"clips.stride": 4, "groups": None, "align.face_size": 96})
+    assert (recipe.clips.length, recipe.clips.stride, recipe.groups, recipe.align.face_size) == (8, 4, 3, 96)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("[clips]\nlenght = 8\n", "clips.lenght is no key of a recipe; allowed here: length, stride, short"),
-        ("[clip]\nlength = 8\n", "clip is no key of a recipe; allowed here: corpus, select, n_groups"),
+        ("[clip]\nlength = 8\n", "clip is no key of a recipe; allowed here: corpus, select, include"),
         ("[clips]\nlength = 'long'\n", "clips.length = 'long': .*integer"),
         ("[clips]\nlength = 0\n", "clips.length = 0: .*greater than or equal to 1"),
         ("[align]\nbackend = 'dlib'\n", "align.backend = 'dlib': .*'mesh'"),
@@ -41,6 +60,12 @@ def test_options_override_single_keys_of_a_file(tmp_path: Path) -> None:
         ("[flow]\nflags = -1\n", "flow.flags = -1: .*0 or 256"),
         ("[flow]\npoly_sigma = inf\n", "flow.poly_sigma = inf: .*finite"),
         ("[clips\n", "is not valid TOML"),
+        ("groups = 0\n", 'groups = 0: a number from 1 to 1000, "subject" or "corpus" was expected'),
+        ("groups = true\n", "groups = True: a number from 1 to 1000"),
+        ("groups = 'speaker'\n", "groups = 'speaker': a number from 1 to 1000"),
+        ("classes = 'anger'\n", "classes = 'anger': .*tuple"),
+        ("include = [1]\n", "include.0 = 1: .*string"),
+        ("image_fps = 'fast'\n", "image_fps = 'fast': .*number"),
     ],
 )
 def test_a_wrong_recipe_names_the_key_and_what_is_allowed(tmp_path: Path, text: str, sentence: str) -> None:

@@ -1,0 +1,198 @@
+"""Recipe and corpus become a plan: which recordings, labels, groups and shards there will be. Nothing is decoded."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_prep import corpora
+from fer_prep.corpora import Corpus, Recording, Remark
+from fer_prep.errors import FerPrepError, RecordingError
+from fer_prep.files import is_pointer
+from fer_prep.folds import assign_groups, natural_key
+from fer_prep.output import shard_names
+from fer_prep.recipe import Recipe, load_recipe
+from fer_prep.sequence import list_images
+from fer_prep.shards import ShardHead
+from fer_prep.stages import Job
+from fer_prep.versions import tool_versions
+
+POINTER = "large-file pointer, not pulled"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be built.
+
+    Attributes:
+        group_of: subject -> group, subjects in natural order.
+        unreadable: recordings that will fail, for their files are not there or empty.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    group_of: dict[str, int]
+    unreadable: tuple[Remark, ...]
+
+    @property
+    def n_groups(self) -> int:
+        return max(self.group_of.values())
+
+    def n_workers(self, wanted: int | None) -> int:
+        """Worker processes that make sense: one per core, and no more than there are recordings."""
+        return min(wanted or os.cpu_count() or 1, len(self.corpus.recordings))
+
+    def jobs(self) -> dict[str, tuple[Job, ...]]:
+        """Subject -> its recordings, in corpus order."""
+        label_of = {name: k for k, name in enumerate(self.corpus.classes)}
+        jobs: dict[str, list[Job]] = {subject: [] for subject in self.group_of}
+        for recording in self.corpus.recordings:
+            label = -1 if recording.label is None else label_of[recording.label]
+            jobs[recording.subject].append(Job(recording, label, self.group_of[recording.subject]))
+        return {subject: tuple(of_subject) for subject, of_subject in jobs.items()}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One shard to be made; `head.key` is still empty, the inputs are not hashed yet."""
+
+    path: Path
+    head: ShardHead
+    jobs: tuple[Job, ...]
+
+
+def make_plan(
+    *,
+    dataset: str,
+    root: Path | None = None,
+    manifest: Path | None = None,
+    select: str | None = None,
+    include: tuple[str, ...] | None = None,
+    classes: tuple[str, ...] | None = None,
+    recipe: Path | None = None,
+    groups: int | str | None = None,
+    length: int | None = None,
+    stride: int | None = None,
+    face_size: int | None = None,
+    rendering: Callable[[int, int], None] | None = None,
+) -> Plan:
+    """Scan a corpus and decide what will be built of it.
+
+    Groups are given before classes are dropped, so that a dropped class moves nobody to another fold.
+
+    Args:
+        root: the corpus' directory; None: $FER_DATA/<dataset>, else data/<dataset>.
+        manifest: CSV of the manifest corpus.
+        recipe: TOML file; None: the one shipped for the corpus. The options named in `Recipe` override its keys.
+        rendering: called with (done, total) while the sample corpus is rendered.
+
+    Raises:
+        UsageError: arguments, corpus, manifest or recipe make no sense together.
+        FerPrepError: no recording can be read.
+    """
+    overrides = {
+        "select": select,
+        "include": include,
+        "classes": classes,
+        "groups": groups,
+        "clips.length": length,
+        "clips.stride": stride,
+        "align.face_size": face_size,
+    }
+    settings = load_recipe(recipe, dataset, overrides)
+    corpus = corpora.find(
+        dataset, root=root, manifest_file=manifest, select=settings.select, include=settings.include,
+        rendering=rendering,
+    )  # fmt: skip
+    group_of = assign_groups(corpus.recordings, settings.groups)
+    corpus = corpora.choose_classes(corpus, settings.classes)
+    left = {recording.subject for recording in corpus.recordings}
+    return Plan(
+        settings,
+        corpus,
+        {subject: group_of[subject] for subject in sorted(left, key=natural_key)},
+        _unreadable(corpus),
+    )
+
+
+def plan_shards(plan: Plan, out: Path) -> list[Subject]:
+    """One shard per subject, subjects in natural order."""
+    corpus, versions = plan.corpus, tool_versions()
+    names, jobs = shard_names(corpus.name, plan.group_of), plan.jobs()
+    return [
+        Subject(
+            path=out / names[subject],
+            head=ShardHead(corpus.name, subject, group, corpus.classes, plan.recipe, versions, key=""),
+            jobs=jobs[subject],
+        )
+        for subject, group in plan.group_of.items()
+    ]
+
+
+def fold_warnings(plan: Plan) -> list[str]:
+    """What a user should know of the folds before training on them: empty groups, and classes they lack."""
+    labelled = Counter((r.label, plan.group_of[r.subject]) for r in plan.corpus.recordings if r.label is not None)
+    groups = sorted({group for _, group in labelled})
+    if len(groups) < 2:
+        return [
+            f"All labelled recordings are in {'one group' if groups else 'no group'}: no fold can be trained. "
+            "--groups N deals the subjects into N groups, --groups subject makes everyone a group."
+        ]
+    warnings = []
+    empty = [str(group) for group in range(1, plan.n_groups + 1) if group not in groups]
+    if empty:
+        warnings.append(f"No labelled recording is in group {', '.join(empty)}: there is nothing to test there.")
+    for name in plan.corpus.classes:
+        present = [group for group in groups if labelled[name, group]]
+        absent = [str(group) for group in groups if group not in present]
+        if not present:
+            warnings.append(f"No recording shows {name}.")
+        elif len(present) == 1:
+            warnings.append(f"Only group {present[0]} has {name}: fold {present[0]} cannot learn what it is tested on.")
+        elif absent:
+            warnings.append(
+                f"Group {', '.join(absent)} has no {name}: judge by the confusion matrix of all folds together, "
+                "not by a mean of each fold's recalls."
+            )
+    return warnings
+
+
+def _unreadable(corpus: Corpus) -> tuple[Remark, ...]:
+    """Recordings that cannot be read, by the look of their files.
+
+    Raises:
+        FerPrepError: that is all of them.
+    """
+    remarks = tuple(
+        Remark(problem, recording.file) for recording in corpus.recordings if (problem := _problem(recording))
+    )
+    if len(remarks) < len(corpus.recordings):
+        return remarks
+    first, n = corpus.recordings[0].path, len(corpus.recordings)
+    if all(remark.kind == POINTER for remark in remarks):
+        raise FerPrepError(
+            f"all {n} recordings are large-file pointers, such as {first}: small texts instead of the videos; "
+            f"fetch the videos with `git lfs pull` in {corpus.root}"
+        )
+    raise FerPrepError(
+        f"none of {n} recordings can be read, such as {first} ({remarks[0].kind}); "
+        "is the disk mounted, and is --root right?"
+    )
+
+
+def _problem(recording: Recording) -> str:
+    path = recording.path
+    try:
+        if path.is_dir():
+            list_images(path)
+            return ""
+        if path.stat().st_size == 0:
+            return "empty file"
+        return POINTER if is_pointer(path) else ""
+    except RecordingError as error:
+        return error.kind
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
