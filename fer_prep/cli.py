@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from fer_prep import __version__
-from fer_prep.corpora import NAMES
+from fer_prep.corpora import ADAPTERS, NAMES
 from fer_prep.errors import FerPrepError
 
 FAILED_RECORDINGS, INTERRUPTED = 3, 130
@@ -46,6 +46,8 @@ def _unsegmented_too(options: dict[str, Any]) -> None:
     options["include"] = tuple(dict.fromkeys(kinds)) or None
 
 
+OPTIONAL = ", ".join(kind for adapter in ADAPTERS.values() for kind in adapter.optional)
+
 # What decides the plan; the names are those of `make_plan`'s arguments.
 CORPUS_OPTIONS = (
     click.option("--dataset", required=True, type=click.Choice(NAMES), help="The corpus."),
@@ -56,7 +58,7 @@ CORPUS_OPTIONS = (
         "--manifest", type=DIRECTORY, help="CSV with file,subject,label; below --root. [default: manifest.csv]"
     ),
     click.option("--select", metavar="GLOB", help="Only recordings whose path matches; * matches / too."),
-    click.option("--include", metavar="KIND", multiple=True, help="Take what is left out unless asked: see plan."),
+    click.option("--include", metavar="KIND", multiple=True, help=f"Take what is left out unless asked: {OPTIONAL}."),
     click.option("--include-unsegmented", is_flag=True, help="The same as --include unsegmented (eNTERFACE'05)."),
     click.option(
         "--classes", type=NameList(), help="Only these: a,b; all but: -a; two as one: c=a+b. [default: the corpus' own]"

@@ -12,36 +12,34 @@ class Finding:
     """One corpus in the place where it is looked for without `--root`.
 
     Attributes:
-        says: how many recordings were found, or what is wrong.
+        found: what is there; empty: not this corpus.
+        complaint: the sentence on what lies there instead; empty: nothing to complain of.
     """
 
     name: str
     title: str
-    place: str
-    found: bool
-    says: str
+    found: str = ""
+    complaint: str = ""
+
+    @property
+    def not_found(self) -> str:
+        return "something else, see below" if self.complaint else "not there"
 
 
 def take_stock() -> list[Finding]:
     """Every corpus; those on disk are scanned."""
-    own = corpora.usual_root(corpora.MANIFEST)
-    there = (own / manifest.FILE_NAME).is_file()
+    own = (corpora.usual_root(corpora.MANIFEST) / manifest.FILE_NAME).is_file()
     return [
-        *(_look(name) for name in ADAPTERS),
-        Finding(
-            corpora.MANIFEST, "your own videos, by a CSV", str(own), there,
-            f"{manifest.FILE_NAME} is there" if there else "nothing there; name yours with --root or --manifest",
-        ),
-        Finding(corpora.SAMPLE, "a warped photograph, for trying", "(rendered)", True, "rendered when it is asked for"),
-    ]  # fmt: skip
+        *(_look(name, adapter.title) for name, adapter in ADAPTERS.items()),
+        Finding(corpora.MANIFEST, "your own videos and a CSV", manifest.FILE_NAME if own else ""),
+        Finding(corpora.SAMPLE, "a warped photograph", "rendered when it is asked for"),
+    ]
 
 
-def _look(name: str) -> Finding:
-    root, title = corpora.usual_root(name), ADAPTERS[name].title
-    if not root.exists():
-        return Finding(name, title, str(root), False, "nothing there; name its directory with --root")
+def _look(name: str, title: str) -> Finding:
+    if not corpora.usual_root(name).exists():
+        return Finding(name, title)
     try:
-        corpus = corpora.find(name)
+        return Finding(name, title, found=f"{len(corpora.find(name).recordings):,} recordings")
     except UsageError as error:
-        return Finding(name, title, str(root), False, str(error))
-    return Finding(name, title, str(root), True, f"{len(corpus.recordings):,} recordings")
+        return Finding(name, title, complaint=str(error))

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_prep.corpora import usual_root
 from fer_prep.forecast import Existing, Forecast
 from fer_prep.inventory import Finding
 from fer_prep.plan import Plan, fold_warnings
@@ -48,15 +49,20 @@ def print_plan(console: Console, forecast: Forecast, *, out: Path | None, cache:
 def print_inventory(console: Console, findings: list[Finding]) -> None:
     """Which corpora there are, and where they are."""
     console = narrow(console)
+    place = escape(str(usual_root("DATASET")))
+    console.print(
+        f"Looked for in {place}; --root names another directory, $FER_DATA another home for all.", highlight=False
+    )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("--dataset", "corpus", "looked for in", "found"):
-        table.add_column(name, overflow="fold", no_wrap=name == "--dataset")
+    for name in ("--dataset", "corpus", "found"):
+        table.add_column(name)
     for finding in findings:
         colour = "green" if finding.found else "yellow"
-        table.add_row(
-            finding.name, escape(finding.title), escape(finding.place), f"[{colour}]{escape(finding.says)}[/{colour}]"
-        )
+        table.add_row(finding.name, escape(finding.title), f"[{colour}]{escape(finding.found or finding.not_found)}")
     console.print(table)
+    for finding in findings:
+        if finding.complaint:
+            console.print(escape(f"{finding.name}: {finding.complaint}"), highlight=False)
 
 
 def _size(plan: Plan) -> str:
