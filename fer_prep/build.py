@@ -80,7 +80,7 @@ def build(
             versions=tool_versions(), left_out=Counter(remark.kind for remark in corpus.left_out),
             entries=result.entries,
         )  # fmt: skip
-        for name in leftovers(out, result.entries):
+        for name in leftovers(out, {entry.file for entry in result.entries}):
             listener.note(f"{out / name} belongs to no recording that could be built now; it is not in the index")
     return BuildResult(
         out, plan, rows, tuple(result.entries), result.n_kept, result.n_frames_built, time.perf_counter() - begin

@@ -24,7 +24,7 @@ class NameList(click.ParamType[tuple[str, ...]]):
     name = "names"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        return tuple(name for name in value.split(",") if name.strip())
+        return tuple(name.strip() for name in value.split(","))
 
 
 class Groups(click.ParamType[int | str]):
@@ -43,7 +43,7 @@ class Groups(click.ParamType[int | str]):
 def _unsegmented_too(options: dict[str, Any]) -> None:
     """--include-unsegmented is a longer way to say --include unsegmented."""
     kinds = options["include"] + ("unsegmented",) * options.pop("include_unsegmented")
-    options["include"] = tuple(dict.fromkeys(kinds)) or None
+    options["include"] = kinds or None
 
 
 OPTIONAL = ", ".join(kind for adapter in ADAPTERS.values() for kind in adapter.optional)
@@ -103,6 +103,9 @@ def main() -> None:
 
 def _sentences(command: Callable[..., int]) -> Callable[..., None]:
     """Errors of users become their one sentence and an exit code; --debug shows the traceback."""
+    after_ctrl_c = (
+        "; finished shards are kept, the same command goes on from here" if command.__name__ == "build" else ""
+    )
 
     @wraps(command)
     def run(*, debug: bool, **options: Any) -> None:
@@ -120,7 +123,7 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
             sys.exit(1)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
-            click.echo("fer-prep: interrupted; finished shards are kept, the same command goes on from here", err=True)
+            click.echo(f"fer-prep: interrupted{after_ctrl_c}", err=True)
             sys.exit(INTERRUPTED)
 
     return click.option("--debug", is_flag=True, help="Show tracebacks.")(run)
@@ -162,10 +165,12 @@ def plan(
     from fer_prep.display import BuildDisplay
     from fer_prep.forecast import forecast
     from fer_prep.plan import make_plan
-    from fer_prep.plan_file import write_plan
+    from fer_prep.plan_file import check_place, write_plan
     from fer_prep.plan_screen import print_plan
 
     _unsegmented_too(options)
+    if json_file is not None:
+        check_place(json_file)
     console = Console()
     with BuildDisplay(console) as display:
         planned = make_plan(**options, rendering=display.rendering)
@@ -188,7 +193,7 @@ def datasets() -> int:
 
 
 @main.command()
-@click.argument("dataset", type=click.Choice(NAMES))
+@click.argument("dataset", metavar="DATASET", type=click.Choice(NAMES))
 @_sentences
 def recipe(dataset: str) -> int:
     """Print the recipe shipped for a corpus, to be changed and given to build with --recipe."""

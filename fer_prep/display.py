@@ -19,7 +19,8 @@ from rich.table import Table
 from fer_prep.build import BuildResult
 from fer_prep.corpora import SAMPLE
 from fer_prep.ledger import LedgerRow
-from fer_prep.tables import class_table, narrow, remark_table
+from fer_prep.plan import fold_warnings
+from fer_prep.tables import class_table, narrow, printable, remark_table
 
 FAILURES_SHOWN = 10
 SAMPLE_NOTE = (
@@ -81,7 +82,9 @@ def print_summary(console: Console, result: BuildResult) -> None:
     console, plan = narrow(console), result.plan
     console.print("\nRecordings with clips, by class and group")
     built = Counter((row.label or None, row.group) for row in result.rows if row.status == "ok")
-    console.print(class_table(built, plan.corpus.classes, plan.group_of))
+    console.print(class_table(console, built, plan.corpus.classes, plan.group_of))
+    for warning in fold_warnings(plan):
+        console.print(f"[yellow]{printable(warning)}[/yellow]", highlight=False)
     if plan.corpus.left_out:
         console.print(remark_table("left out, not in the ledger", plan.corpus.left_out))
     counts = Counter(row.status for row in result.rows)

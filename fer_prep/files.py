@@ -32,7 +32,7 @@ def replace_text(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise FerPrepError(f"{path} cannot be written ({error.strerror}); what was built before is kept") from error
+        raise FerPrepError(f"{path} cannot be written ({error.strerror}); what was there before is kept") from error
 
 
 def is_stray(name: str) -> bool:

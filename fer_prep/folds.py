@@ -1,23 +1,13 @@
 """Subjects to groups. Fold k trains on all groups but k and tests on group k, so no subject is ever on both sides."""
 
-import re
 from collections.abc import Iterable
 
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import UsageError
+from fer_prep.order import natural_key
 
 CORPUS, SUBJECT = "corpus", "subject"
 USUAL_GROUPS, MOST_GROUPS = 5, 1000
-
-
-def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which "s2" comes before "s10"."""
-    parts = re.split(r"([0-9]+)", text)
-    # every second part is a number; by its length without zeros, then digit by digit, so that any length will do
-    numbers = (part.lstrip("0") for part in parts[1::2])
-    keys: list[tuple[int, int, str]] = [(1, 0, part) for part in parts]
-    keys[1::2] = [(0, len(number), number) for number in numbers]
-    return (*keys, (1, 0, text))
 
 
 def deal(subjects: Iterable[str], n_groups: int, *, later: Iterable[str] = ()) -> dict[str, int]:

@@ -9,17 +9,16 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from fer_prep.clips import clip_starts
-from fer_prep.corpora import Recording
+from fer_prep.corpora import Recording, Remark
 from fer_prep.errors import RecordingError
 from fer_prep.ledger import read_ledger
-from fer_prep.output import other_recipe, read_index
+from fer_prep.output import leftovers, other_recipe, read_index, refuse_foreign
 from fer_prep.plan import Plan, Subject, plan_shards
 from fer_prep.recipe import ClipRecipe
 from fer_prep.resume import Kept, check_existing
-from fer_prep.sequence import list_images
-from fer_prep.stages import Job, align_recording, build_shard
+from fer_prep.stages import Job, align_recording, build_shard, open_recording
 from fer_prep.versions import tool_versions
-from fer_prep.video import open_video
+from fer_prep.video import check_part
 
 MOST_HEADERS = 200  # recordings whose length is looked up; the others are like these on average
 COLOUR_BYTES, FLOW_AND_COLOUR_BYTES = 3, 7  # of a pixel
@@ -32,21 +31,29 @@ class Extent:
 
     Attributes:
         n_read: recordings whose length is known; the others are assumed to be like these.
+        will_fail: recordings that were looked at and cannot be built.
     """
 
     n_frames: int
     n_clips: int
     n_read: int
+    will_fail: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a few recordings took on one core, from decoding to the written shard."""
+    """What a few recordings took on one core, from decoding to the written shard.
+
+    Attributes:
+        n_recordings: built; 0 if none could be.
+        will_fail: recordings that could not be built.
+    """
 
     n_recordings: int
     n_frames: int
     seconds: float
     bytes: int
+    will_fail: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,14 +63,18 @@ class Existing:
     Attributes:
         other_recipe: how their recipe differs; a build then refuses, or with --rebuild replaces them all.
         kept: file names.
-        rebuilt: file name -> reason.
+        rebuilt: file name and reason.
         new: file names of shards that are not there yet.
+        orphaned: file names of shards that belong to no recording any more; they stay, and leave the index.
+        kept_share: of the recordings, those in shards that are kept.
     """
 
     other_recipe: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     rebuilt: tuple[tuple[str, str], ...] = ()
     new: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
+    kept_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,9 +82,8 @@ class Forecast:
     """What a build of a plan will bring and cost.
 
     Attributes:
-        calibration: None: not asked for, or no recording could be built.
+        calibration: None: not asked for.
         existing: None: there is no output directory yet.
-        share: of the recordings that a build has still to align, where shards are kept.
     """
 
     plan: Plan
@@ -83,25 +93,26 @@ class Forecast:
     existing: Existing | None
 
     @property
-    def share(self) -> float:
-        if self.existing is None or not self.existing.kept:
-            return 1.0
-        kept = sum(len(shard.jobs) for shard in plan_shards(self.plan, Path()) if shard.path.name in self.existing.kept)
-        return 1 - kept / len(self.plan.corpus.recordings)
+    def will_fail(self) -> tuple[Remark, ...]:
+        """Recordings that are known to fail, as far as was looked."""
+        trial = self.calibration.will_fail if self.calibration else ()
+        remarks = {remark.path: remark for remark in (*trial, *self.extent.will_fail, *self.plan.unreadable)}
+        return tuple(remarks.values())
 
     @property
     def seconds(self) -> float | None:
-        """Time to go; None without a calibration."""
+        """Time for what is not kept; None if no frame was built for trial."""
         trial = self.calibration
-        if trial is None:
+        if trial is None or trial.n_frames == 0:
             return None
-        return self.share * self.extent.n_frames * trial.seconds / trial.n_frames / self.workers
+        kept = self.existing.kept_share if self.existing else 0.0
+        return (1 - kept) * self.extent.n_frames * trial.seconds / trial.n_frames / self.workers
 
     @property
     def shard_bytes(self) -> int:
-        """Size of all shards; without a calibration as if nothing could be compressed."""
+        """Size of all shards; without a trial as if nothing could be compressed."""
         trial = self.calibration
-        per_frame = trial.bytes / trial.n_frames if trial else FLOW_AND_COLOUR_BYTES * self._pixels
+        per_frame = trial.bytes / trial.n_frames if trial and trial.n_frames else FLOW_AND_COLOUR_BYTES * self._pixels
         return round(self.extent.n_frames * per_frame)
 
     @property
@@ -118,16 +129,12 @@ def forecast(plan: Plan, *, out: Path | None, workers: int | None, rebuild: bool
     """Look up lengths, compare with the shards in `out`, if there are any, and build a few recordings for trial.
 
     Raises:
-        FerPrepError: the ledger in `out` is none of ours.
+        UsageError, FerPrepError: a build would be refused, for `out` is not ours or cannot be written to.
     """
     n_workers = plan.n_workers(workers)
-    return Forecast(
-        plan,
-        expect(plan),
-        n_workers,
-        calibrate(plan) if with_calibration else None,
-        compare(plan, out, workers=n_workers, rebuild=rebuild) if out is not None and out.is_dir() else None,
-    )
+    # what may be refused comes first
+    existing = compare(plan, out, workers=n_workers, rebuild=rebuild) if out is not None and out.exists() else None
+    return Forecast(plan, expect(plan), n_workers, calibrate(plan) if with_calibration else None, existing)
 
 
 def expect(plan: Plan) -> Extent:
@@ -136,15 +143,21 @@ def expect(plan: Plan) -> Extent:
     recordings = [recording for recording in plan.corpus.recordings if recording.file not in unreadable]
     sample = recordings[:: -(-len(recordings) // MOST_HEADERS)]
     # headers are waited for, not computed: threads help even on one core
-    lengths = Parallel(n_jobs=2 * (os.cpu_count() or 1), prefer="threads")(delayed(_n_frames)(r) for r in sample)
-    known = [n for n in lengths if n]
-    scale = len(recordings) / len(known) if known else 0.0
+    lengths = Parallel(n_jobs=2 * (os.cpu_count() or 1), prefer="threads")(delayed(_look_up)(r) for r in sample)
+    known = [length.n_frames for length in lengths if length.n_frames]
+    failing = tuple(
+        Remark(length.problem, recording.file)
+        for recording, length in zip(sample, lengths, strict=True)
+        if length.problem
+    )
+    will_do = len(recordings) * (len(sample) - len(failing)) / len(sample)
+    scale = will_do / len(known) if known else 0.0
     n_clips = sum(_n_clips(n, plan.recipe.clips) for n in known)
-    return Extent(round(scale * sum(known)), round(scale * n_clips), len(known))
+    return Extent(round(scale * sum(known)), round(scale * n_clips), len(known), failing)
 
 
-def calibrate(plan: Plan) -> Calibration | None:
-    """Build a few recordings, spread over the corpus, into a temporary directory; None if none of them can be built.
+def calibrate(plan: Plan) -> Calibration:
+    """Build a few recordings, spread over the corpus, into a temporary directory.
 
     This runs in the calling process, on one core.
     """
@@ -161,20 +174,27 @@ def calibrate(plan: Plan) -> Calibration | None:
         (subject, *_) = plan_shards(plan, Path(home))
         built = build_shard(subject.path, subject.head, aligned, cache, versions)
         seconds = time.perf_counter() - begin
+    failing = tuple(
+        Remark(row.kind, job.recording.file)
+        for job, row in zip(chosen, built.rows, strict=True)
+        if row.status == "failed"
+    )
     if built.entry is None:
-        return None
-    return Calibration(built.entry.n_recordings, built.entry.n_frames, seconds, built.entry.bytes)
+        return Calibration(0, 0, seconds, 0, failing)
+    return Calibration(built.entry.n_recordings, built.entry.n_frames, seconds, built.entry.bytes, failing)
 
 
 def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
     """What a build into `out` would keep, build anew and why, or add. Reads every input of the shards that exist.
 
     Raises:
-        FerPrepError: the ledger there is none of ours.
+        UsageError, FerPrepError: a build would be refused, for the directory is not ours or cannot be written to.
     """
+    refuse_foreign(out)
     shards = plan_shards(plan, out)
     there = [shard for shard in shards if shard.path.exists()]
-    new = tuple(shard.path.name for shard in shards if shard not in there)
+    names = {shard.path.name for shard in there}
+    new = tuple(shard.path.name for shard in shards if shard.path.name not in names)
     if rebuild:
         return Existing(rebuilt=tuple((shard.path.name, "--rebuild") for shard in there), new=new)
     changes = other_recipe(out, plan.recipe)
@@ -187,34 +207,44 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
         return check_existing(shard.path, shard.head, shard.jobs, known, listed.get(shard.path.name))
 
     verdicts = Parallel(n_jobs=workers, prefer="threads")(delayed(check)(shard) for shard in there)
-    reason_of = {shard.path.name: verdict.reason for shard, verdict in zip(there, verdicts, strict=True)}
+    judged = list(zip(there, verdicts, strict=True))
+    n_kept = sum(len(shard.jobs) for shard, verdict in judged if verdict.entry)
     return Existing(
-        kept=tuple(name for name, reason in reason_of.items() if not reason),
-        rebuilt=tuple((name, reason) for name, reason in reason_of.items() if reason),
+        kept=tuple(shard.path.name for shard, verdict in judged if verdict.entry),
+        rebuilt=tuple((shard.path.name, verdict.reason) for shard, verdict in judged if not verdict.entry),
         new=new,
+        orphaned=tuple(leftovers(out, {shard.path.name for shard in shards})),
+        kept_share=n_kept / len(plan.corpus.recordings),
     )
 
 
 def _beginning(job: Job, n_frames: int) -> Job:
     """The same recording, and no more than its first frames."""
     recording = job.recording
-    length = _n_frames(recording)
-    if length <= n_frames:
+    if (_look_up(recording).n_frames or 0) <= n_frames:
         return job
     return replace(job, recording=replace(recording, end_frame=recording.start_frame + n_frames))
 
 
-def _n_frames(recording: Recording) -> int:
-    """Frames that a recording has by its header, or by its images; 0: unknown."""
+@dataclass(frozen=True)
+class _Length:
+    """Frames of a recording by its header, or by its images; None: it does not say. Or why there are none."""
+
+    n_frames: int | None
+    problem: str = ""
+
+
+def _look_up(recording: Recording) -> _Length:
+    start, end = recording.start_frame, recording.end_frame
     try:
-        if recording.path.is_dir():
-            n_frames = len(list_images(recording.path).files)
-        else:
-            with open_video(recording.path) as video:
-                n_frames = video.n_expected
-    except RecordingError:
-        return 0
-    return max(0, min(n_frames, recording.end_frame or n_frames) - recording.start_frame)
+        with open_recording(recording.path) as video:
+            n_frames = video.n_expected
+            if video.n_declared is not None:
+                check_part(recording.path, n_frames, start, end)
+    except RecordingError as error:
+        return _Length(None, error.kind)
+    n_part = min(n_frames, end or n_frames) - start
+    return _Length(n_part if n_part > 0 else None)
 
 
 def _n_clips(n_frames: int, recipe: ClipRecipe) -> int:

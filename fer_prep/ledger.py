@@ -69,7 +69,9 @@ def read_ledger(directory: Path) -> dict[str, LedgerRow]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [_parse(values) for values in csv.DictReader(file)]
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except OSError as error:
+        raise FerPrepError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise FerPrepError(f"{path} is no ledger of fer-prep ({error}); delete it and build again") from error
     return {row.recording: row for row in rows}
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def prepare(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
         UsageError: it belongs to something else, or to another recipe and `rebuild` is false.
         FerPrepError: it cannot be written to.
     """
-    _refuse_foreign_index(out)
+    refuse_foreign(out)
     changes = other_recipe(out, recipe)
     if changes and not rebuild:
         raise UsageError(
@@ -72,13 +73,22 @@ def other_recipe(out: Path, recipe: Recipe) -> list[str]:
     return []
 
 
-def leftovers(out: Path, entries: Iterable[ShardEntry]) -> list[str]:
-    """Names of shards that lie in the directory and do not belong to it any more."""
-    listed = {entry.file for entry in entries}
+def leftovers(out: Path, listed: Container[str]) -> list[str]:
+    """Names of shards that lie in the directory and are not among those that belong to it."""
     return [path.name for path in sorted(out.glob("*.h5")) if path.name not in listed and _is_ours(path)]
 
 
-def _refuse_foreign_index(out: Path) -> None:
+def refuse_foreign(out: Path) -> None:
+    """Refuse a place that is no directory of shards and cannot become one.
+
+    Raises:
+        UsageError: it is a file, or holds the index of something else.
+        FerPrepError: it cannot be written to.
+    """
+    if not out.is_dir():
+        raise UsageError(f"{out} is a file; --out must be a directory")
+    if not os.access(out, os.W_OK):
+        raise FerPrepError(f"{out} cannot be written to (Permission denied); choose another --out")
     path = out / INDEX
     if not path.exists():
         return

@@ -178,6 +178,7 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": ":0"},  # else a second build warns that port 8787 is taken
                 silence_logs=logging.CRITICAL,
             )
     except (OSError, RuntimeError) as error:

@@ -10,7 +10,8 @@ from fer_prep import corpora
 from fer_prep.corpora import Corpus, Recording, Remark
 from fer_prep.errors import FerPrepError, RecordingError
 from fer_prep.files import is_pointer
-from fer_prep.folds import assign_groups, natural_key
+from fer_prep.folds import assign_groups
+from fer_prep.order import natural_key
 from fer_prep.output import shard_names
 from fer_prep.recipe import Recipe, load_recipe
 from fer_prep.sequence import list_images
@@ -19,6 +20,7 @@ from fer_prep.stages import Job
 from fer_prep.versions import tool_versions
 
 POINTER = "large-file pointer, not pulled"
+GROUPS_NAMED = 6  # in one sentence
 
 
 @dataclass(frozen=True)
@@ -131,31 +133,59 @@ def plan_shards(plan: Plan, out: Path) -> list[Subject]:
 
 
 def fold_warnings(plan: Plan) -> list[str]:
-    """What a user should know of the folds before training on them: empty groups, and classes they lack."""
+    """What a user should know of the folds before training on them: empty groups, classes they lack, likely twins."""
     labelled = Counter((r.label, plan.group_of[r.subject]) for r in plan.corpus.recordings if r.label is not None)
     groups = sorted({group for _, group in labelled})
-    if len(groups) < 2:
+    if not groups:
+        return ["Nothing is labelled: these shards are for prediction, no fold can be trained."]
+    warnings = _likely_twins(plan)
+    wanted = plan.recipe.groups
+    if isinstance(wanted, int) and plan.n_groups < wanted:
+        warnings.append(f"--groups {wanted} makes {plan.n_groups} here: there are no more subjects.")
+    if len(plan.group_of) == 1:
+        return [*warnings, "There is one subject only: no fold can be trained."]
+    if len(groups) == 1:
         return [
-            f"All labelled recordings are in {'one group' if groups else 'no group'}: no fold can be trained. "
-            "--groups N deals the subjects into N groups, --groups subject makes everyone a group."
+            *warnings,
+            "All labelled recordings are in one group: no fold can be trained. "
+            "--groups N deals the subjects into N groups, --groups subject makes everyone a group.",
         ]
-    warnings = []
-    empty = [str(group) for group in range(1, plan.n_groups + 1) if group not in groups]
+    empty = [group for group in range(1, plan.n_groups + 1) if group not in groups]
     if empty:
-        warnings.append(f"No labelled recording is in group {', '.join(empty)}: there is nothing to test there.")
+        warnings.append(f"No labelled recording is in {_some_groups(empty)}: there is nothing to test there.")
     for name in plan.corpus.classes:
         present = [group for group in groups if labelled[name, group]]
-        absent = [str(group) for group in groups if group not in present]
+        absent = [group for group in groups if group not in present]
         if not present:
             warnings.append(f"No recording shows {name}.")
         elif len(present) == 1:
             warnings.append(f"Only group {present[0]} has {name}: fold {present[0]} cannot learn what it is tested on.")
         elif absent:
             warnings.append(
-                f"Group {', '.join(absent)} has no {name}: judge by the confusion matrix of all folds together, "
+                f"No {name} in {_some_groups(absent)}: judge by the confusion matrix of all folds together, "
                 "not by a mean of each fold's recalls."
             )
     return warnings
+
+
+def _likely_twins(plan: Plan) -> list[str]:
+    """Subjects whose names differ by capitals only are likely one person, who then is on both sides of a fold."""
+    spellings: dict[str, list[str]] = {}
+    for subject in plan.group_of:
+        spellings.setdefault(subject.casefold(), []).append(subject)
+    return [
+        f"Subjects {', '.join(names)} differ by capitals only and count as {len(names)} persons; one name for each?"
+        for names in spellings.values()
+        if len(names) > 1
+    ]
+
+
+def _some_groups(groups: list[int]) -> str:
+    if len(groups) == 1:
+        return f"group {groups[0]}"
+    shown = ", ".join(map(str, groups[:GROUPS_NAMED]))
+    more = f" and {len(groups) - GROUPS_NAMED} more" if len(groups) > GROUPS_NAMED else ""
+    return f"groups {shown}{more}"
 
 
 def _unreadable(corpus: Corpus) -> tuple[Remark, ...]:

@@ -1,14 +1,28 @@
 """A plan for programs: the JSON of `fer-prep plan --json`."""
 
 import json
+import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.files import replace_text
 from fer_prep.forecast import Forecast
 from fer_prep.plan import fold_warnings
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no file can be written, before anything is computed for it.
+
+    Raises:
+        UsageError: it is a directory, or there is no directory for it that can be written to.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; --json names a file")
+    if not os.access(path if path.exists() and not path.is_file() else path.absolute().parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written; name another file with --json")
 
 
 def write_plan(path: Path, forecast: Forecast) -> None:
@@ -17,7 +31,15 @@ def write_plan(path: Path, forecast: Forecast) -> None:
     Raises:
         FerPrepError: the file cannot be written.
     """
-    replace_text(path, json.dumps(plan_values(forecast), indent=1, ensure_ascii=False) + "\n")
+    # names on disk can be any bytes; JSON has an escape for those that are no text
+    text = json.dumps(plan_values(forecast), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    if not path.exists() or path.is_file():
+        replace_text(path, text + "\n")
+        return
+    try:
+        path.write_text(text + "\n", encoding="utf-8")  # a pipe or a device is not to be replaced
+    except OSError as error:
+        raise FerPrepError(f"{path} cannot be written ({error.strerror})") from error
 
 
 def plan_values(forecast: Forecast) -> dict[str, Any]:
@@ -36,9 +58,11 @@ def plan_values(forecast: Forecast) -> dict[str, Any]:
         "warnings": fold_warnings(plan),
         "irregularities": [asdict(remark) for remark in corpus.irregularities],
         "left_out": [asdict(remark) for remark in corpus.left_out],
-        "unreadable": [asdict(remark) for remark in plan.unreadable],
+        "will_fail": [asdict(remark) for remark in forecast.will_fail],
         "expected": {
-            **asdict(forecast.extent),
+            "n_frames": forecast.extent.n_frames,
+            "n_clips": forecast.extent.n_clips,
+            "n_read": forecast.extent.n_read,
             "shard_bytes": forecast.shard_bytes,
             "cache_bytes": forecast.cache_bytes,
             "seconds": forecast.seconds,

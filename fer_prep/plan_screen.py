@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from fer_prep.corpora import usual_root
@@ -14,7 +13,7 @@ from fer_prep.forecast import Existing, Forecast
 from fer_prep.inventory import Finding
 from fer_prep.plan import Plan, fold_warnings
 from fer_prep.stages import track_cache
-from fer_prep.tables import class_table, narrow, remark_table
+from fer_prep.tables import class_table, count, narrow, printable, remark_table
 
 REASONS_SHOWN = 10
 
@@ -27,15 +26,15 @@ def print_plan(console: Console, forecast: Forecast, *, out: Path | None, cache:
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False)
 
-    say(f"{escape(corpus.name)} in {escape(str(corpus.root))}: {_size(plan)}")
+    say(f"{printable(corpus.name)} in {printable(str(corpus.root))}: {_size(plan)}")
     n_of = Counter((recording.label, plan.group_of[recording.subject]) for recording in corpus.recordings)
-    console.print(class_table(n_of, corpus.classes, plan.group_of))
+    console.print(class_table(console, n_of, corpus.classes, plan.group_of))
     for warning in fold_warnings(plan):
-        say(f"[yellow]{escape(warning)}[/yellow]")
+        say(f"[yellow]{printable(warning)}[/yellow]")
     for heading, remarks in (
         ("irregularities, taken as said", corpus.irregularities),
         ("left out", corpus.left_out),
-        ("[red]will fail[/red]", plan.unreadable),
+        ("[red]will fail[/red]", forecast.will_fail),
     ):
         if remarks:
             console.print(remark_table(heading, remarks))
@@ -49,7 +48,7 @@ def print_plan(console: Console, forecast: Forecast, *, out: Path | None, cache:
 def print_inventory(console: Console, findings: list[Finding]) -> None:
     """Which corpora there are, and where they are."""
     console = narrow(console)
-    place = escape(str(usual_root("DATASET")))
+    place = printable(str(usual_root("DATASET")))
     console.print(
         f"Looked for in {place}; --root names another directory, $FER_DATA another home for all.", highlight=False
     )
@@ -58,18 +57,20 @@ def print_inventory(console: Console, findings: list[Finding]) -> None:
         table.add_column(name)
     for finding in findings:
         colour = "green" if finding.found else "yellow"
-        table.add_row(finding.name, escape(finding.title), f"[{colour}]{escape(finding.found or finding.not_found)}")
+        table.add_row(
+            finding.name, printable(finding.title), f"[{colour}]{printable(finding.found or finding.not_found)}"
+        )
     console.print(table)
     for finding in findings:
         if finding.complaint:
-            console.print(escape(f"{finding.name}: {finding.complaint}"), highlight=False)
+            console.print(printable(f"{finding.name}: {finding.complaint}"), highlight=False)
 
 
 def _size(plan: Plan) -> str:
     corpus = plan.corpus
     return (
-        f"{len(corpus.recordings):,} recordings of {len(plan.group_of)} subjects in {plan.n_groups} groups, "
-        f"{len(corpus.classes)} classes"
+        f"{count(len(corpus.recordings), 'recording')} of {count(len(plan.group_of), 'subject')} "
+        f"in {count(plan.n_groups, 'group')}, {len(corpus.classes)} classes"
     )
 
 
@@ -86,27 +87,30 @@ def _extent(forecast: Forecast) -> str:
 
 
 def _disk(forecast: Forecast, out: Path | None, cache: Path) -> str:
-    compressed = "" if forecast.calibration else " at most, uncompressed"
+    compressed = "" if forecast.calibration and forecast.calibration.n_frames else " at most, uncompressed"
     shards = f"{_gigabytes(forecast.shard_bytes)} of shards{compressed}"
     place = f" in {out} ({_free(out)})" if out is not None else ""
     faces = f"{_gigabytes(forecast.cache_bytes)} of aligned faces in the cache {cache} ({_free(cache)})"
-    return escape(f"Disk: {shards}{place}; {faces}.")
+    return printable(f"Disk: {shards}{place}; {faces}.")
 
 
 def _time(forecast: Forecast) -> str:
     trial = forecast.calibration
-    if trial is None or forecast.seconds is None:
+    if trial is None:
         return "Time: not measured."
+    if forecast.seconds is None:
+        return f"Time: not known; none of {count(len(trial.will_fail), 'recording')} could be built for trial."
+    per_frame_ms = 1000 * trial.seconds / trial.n_frames
     return (
-        f"Time: about {_duration(forecast.seconds)} on {forecast.workers} "
-        f"worker{'s' * (forecast.workers != 1)}, less where the cache helps; {trial.n_recordings} recordings built for "
-        f"trial took {1000 * trial.seconds / trial.n_frames:.1f} ms a frame on one core."
+        f"Time: about {_duration(forecast.seconds)} on {count(forecast.workers, 'worker')}, less where the cache "
+        f"helps; {count(trial.n_recordings, 'recording')} built for trial took {per_frame_ms:.1f} ms a frame on one "
+        "core."
     )
 
 
 def _print_existing(console: Console, existing: Existing, out: Path) -> None:
     def say(sentence: str) -> None:
-        console.print(escape(sentence), highlight=False)
+        console.print(printable(sentence), highlight=False)
 
     if existing.other_recipe:
         say(
@@ -115,8 +119,11 @@ def _print_existing(console: Console, existing: Existing, out: Path) -> None:
         )
         return
     say(
-        f"{out}: {len(existing.kept)} shards are kept, {len(existing.rebuilt)} built anew, {len(existing.new)} are new."
+        f"{out}: {count(len(existing.kept), 'shard')} kept, {len(existing.rebuilt):,} built anew, "
+        f"{len(existing.new):,} new."
     )
+    for name in existing.orphaned[:REASONS_SHOWN]:
+        say(f"  {name} belongs to no recording any more; it stays, and will not be in the index")
     for name, reason in existing.rebuilt[:REASONS_SHOWN]:
         say(f"  {name} is built anew: {reason}")
     if len(existing.rebuilt) > REASONS_SHOWN:

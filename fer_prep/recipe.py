@@ -20,8 +20,32 @@ def _check_groups(value: Any) -> Any:
     raise ValueError('a number from 1 to 1000, "subject" or "corpus" was expected')
 
 
+def _check_names(value: Any) -> tuple[str, ...]:
+    """Names without what only a keyboard put around them: equal choices are equal recipes."""
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError('a list of names, such as ["a", "b"], was expected')
+    names = tuple(name.strip() for name in value)
+    if not all(name and name.isprintable() for name in names):
+        raise ValueError("a name is empty or has control characters")
+    return names
+
+
+def _check_classes(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not (names := _check_names(value)):
+        raise ValueError("the list is empty; leave the key out to take all classes")
+    return names
+
+
+def _check_kinds(value: Any) -> tuple[str, ...]:
+    return tuple(sorted(set(_check_names(value))))
+
+
 Groups = Annotated[int | str, BeforeValidator(_check_groups)]
-Strings = Annotated[tuple[str, ...], Field(strict=False)]  # TOML and JSON have lists
+# TOML and JSON have lists; which is why these are not strict
+Classes = Annotated[tuple[str, ...] | None, Field(strict=False), BeforeValidator(_check_classes)]
+Kinds = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_check_kinds)]
 
 
 class AlignRecipe(_Section):
@@ -91,8 +115,8 @@ class Recipe(_Section):
 
     corpus: str
     select: str | None = None
-    include: Strings = ()
-    classes: Strings | None = None
+    include: Kinds = ()
+    classes: Classes = None
     groups: Groups = "corpus"
     image_fps: float = Field(default=0.0, ge=0)
     align: AlignRecipe = AlignRecipe()
@@ -102,7 +126,7 @@ class Recipe(_Section):
 
 
 def load_recipe(path: Path | None, corpus: str, overrides: dict[str, Any]) -> Recipe:
-    """The recipe in a TOML file, or the one shipped for the corpus; then the overrides on top.
+    """The recipe shipped for the corpus; what a TOML file says differently; then the overrides on top.
 
     Args:
         overrides: dotted key -> value, as in {"clips.length": 8}; None values are left alone.
@@ -112,6 +136,8 @@ def load_recipe(path: Path | None, corpus: str, overrides: dict[str, Any]) -> Re
     """
     source = path if path is not None else _shipped(corpus)
     values = _read_toml(source)
+    if path is not None:
+        values = _laid_over(_read_toml(_shipped(corpus)), values)
     if values.setdefault("corpus", corpus) != corpus:
         raise UsageError(
             f"{source} is a recipe for the corpus {values['corpus']!r}, but --dataset is {corpus!r}; use one of them"
@@ -148,11 +174,20 @@ def _shipped(corpus: str) -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: recipe cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: recipe is not valid TOML ({error})") from error
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """What is not said above stays as below, in sections too."""
+    both = below | above
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            both[name] = below[name] | above[name]
+    return both
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -169,6 +204,8 @@ def _first_complaint(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key} is no key of a recipe; allowed here: {', '.join(_allowed_keys(first['loc']))}"
+    if first["type"] == "model_type":
+        return f"{key} = {first['input']!r}: a section [{key}] was expected"
     return f"{key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
 
 

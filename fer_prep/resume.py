@@ -69,6 +69,8 @@ def _changed_plan(content: ShardContent, head: ShardHead, jobs: Sequence[Job]) -
             return f"recording removed: {row.id}"
         if row.label != planned[row.id].label:
             return f"label changed: {row.id}"
+        if row.path != planned[row.id].recording.file:
+            return f"path changed: {row.path} -> {planned[row.id].recording.file}"
     return ""
 
 

@@ -54,13 +54,13 @@ class Sequence:
     """Numbered images to be read as a video. `frames()` may be iterated once; `n_read` counts while it runs.
 
     Attributes:
-        fps: 0; images say nothing of it.
+        fps: None; images say nothing of it.
     """
 
     path: Path
     images: ImageList
     n_read: int = 0
-    fps: float = 0.0
+    fps: None = None
 
     def frames(self, start_frame: int = 0, end_frame: int | None = None) -> "Iterator[NDArray[np.uint8]]":
         """Images start_frame … end_frame - 1, counted from 0 whatever their numbers, each (H,W,3) uint8 RGB, upright.
@@ -96,6 +96,11 @@ class Sequence:
     def n_declared(self) -> int:
         """Number of images."""
         return len(self.images.files)
+
+    @property
+    def n_expected(self) -> int:
+        """The same: there is nothing to estimate."""
+        return self.n_declared
 
     @property
     def remark(self) -> str:

@@ -5,6 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,10 +24,10 @@ from fer_prep.errors import RecordingError
 from fer_prep.flow import track_flow
 from fer_prep.ledger import LedgerRow
 from fer_prep.recipe import AlignRecipe, Recipe
-from fer_prep.sequence import open_sequence, sequence_sha256
+from fer_prep.sequence import Sequence, open_sequence, sequence_sha256
 from fer_prep.shards import ShardHead, StoredRecording, write_shard
 from fer_prep.stored import ShardEntry, file_sha256
-from fer_prep.video import open_video
+from fer_prep.video import Video, open_video
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Alignment:
-    """A face track as it lies in the cache, with what the video said of itself."""
+    """A face track as it lies in the cache, with what the video said of itself; fps None: images say nothing of it."""
 
     track: FaceTrack
-    fps: float
+    fps: float | None
     remark: str
 
 
@@ -125,6 +126,15 @@ def build_shard(
     return BuiltShard(entry, tuple(rows))
 
 
+def open_recording(path: Path) -> AbstractContextManager[Video | Sequence]:
+    """Open a video file, or a directory of numbered images.
+
+    Raises:
+        RecordingError: when it is entered; there is none, or it cannot be read.
+    """
+    return open_sequence(path) if path.is_dir() else open_video(path)
+
+
 def input_sha256(path: Path) -> str:
     """Hash of an input, a file or a directory of images; empty if there is none (opening it will say why)."""
     try:
@@ -144,7 +154,7 @@ def align_file(
         RecordingError: the file cannot be decoded to its end.
     """
     recipe = AlignRecipe.model_validate_json(recipe_json)
-    with open_sequence(path) if path.is_dir() else open_video(path) as video:
+    with open_recording(path) as video:
         track = make_track(video.frames(start_frame, end_frame), recipe, _finder(recipe.min_presence))
         return Alignment(track, video.fps, video.remark)
 
@@ -182,7 +192,7 @@ def _store(outcome: Aligned, alignment: Alignment, recipe: Recipe) -> tuple[Stor
             job.recording.file,
             outcome.sha256,
             job.label,
-            recipe.image_fps if job.recording.path.is_dir() else alignment.fps,
+            recipe.image_fps if alignment.fps is None else alignment.fps,
             track,
             flow,
             saturated,

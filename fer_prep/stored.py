@@ -63,6 +63,7 @@ class StoredRow:
     """What a shard says of one of its recordings."""
 
     id: str
+    path: str
     sha256: str
     label: int
     n_frames: int
@@ -91,7 +92,7 @@ def read_content(path: Path) -> ShardContent:
             n_clips = np.bincount(file["clips"]["recording"], minlength=len(file["recordings"]))
             rows = tuple(
                 StoredRow(
-                    row["id"].decode(), row["sha256"].decode(), int(row["label"]),
+                    row["id"].decode(), row["path"].decode(), row["sha256"].decode(), int(row["label"]),
                     int(row["n_frames"]), int(row["n_detected"]), int(n),
                 )
                 for row, n in zip(file["recordings"][:], n_clips, strict=True)

@@ -59,6 +59,7 @@ def find(
 
         home = sample.ensure_sample(root, progress=rendering)
         corpus = Corpus(SAMPLE, home, sample.CLASSES, tuple(sample.scan_sample(home)))
+    corpus = _without_unspeakable_names(corpus)
     return corpus if select is None else _select(corpus, select)
 
 
@@ -85,7 +86,7 @@ def _scan(dataset: str, root: Path, include: frozenset[str]) -> Corpus:
     layout.check_root(root, title=adapter.title, example=adapter.example)
     try:
         return adapter.scan(root, include)
-    except UsageError:
+    except layout.WrongPlaceError:
         for name, other in ADAPTERS.items():
             if name != dataset and _is(other, root):
                 raise UsageError(f"{root} holds {other.title}, not {adapter.title}; use --dataset {name}") from None
@@ -109,6 +110,26 @@ def _manifest_root(root: Path | None, manifest_file: Path | None) -> Path:
             "name the directory that the manifest's files are relative to with --root"
         )
     return root
+
+
+def _without_unspeakable_names(corpus: Corpus) -> Corpus:
+    """Names on disk can be any bytes, but tables and shards hold texts."""
+    bad = {recording.id: recording for recording in corpus.recordings if not _is_text(recording.file)}
+    if not bad:
+        return corpus
+    return replace(
+        corpus,
+        recordings=tuple(recording for recording in corpus.recordings if recording.id not in bad),
+        left_out=(*corpus.left_out, *(Remark("name is not UTF-8, rename it", r.file) for r in bad.values())),
+    )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _select(corpus: Corpus, select: str) -> Corpus:

@@ -68,6 +68,8 @@ def _parse(item: str) -> Rule:
 def _check(corpus: Corpus, rules: list[Rule]) -> None:
     parts = Counter(part for rule in rules for part in rule.parts)
     names = Counter(rule.name for rule in rules if rule.name is not None)
+    if not all(names) or not all(parts):
+        raise UsageError(f"--classes has a class without a name; {HOW}")
     unknown = [part for part in parts if part not in corpus.classes]
     if unknown:
         raise UsageError(
@@ -78,5 +80,3 @@ def _check(corpus: Corpus, rules: list[Rule]) -> None:
     repeated = [name for name, n in (*parts.items(), *names.items()) if n > 1] + taken_over
     if repeated:
         raise UsageError(f"--classes has two meanings for {repeated[0]!r}; {HOW}")
-    if "" in names:
-        raise UsageError(f"--classes has a class without a name; {HOW}")

@@ -34,14 +34,15 @@ def scan(root: Path, include: frozenset[str]) -> Corpus:
     """All videos, ordered by actor, emotion, name.
 
     Raises:
-        UsageError: the directory is not this corpus, or none of its files is a video that is used.
+        WrongPlaceError: the directory is not this corpus.
+        UsageError: none of its files is a video that is used.
     """
     files = layout.files_below(root)
     there = [file for file in files if not is_stray(file.name)]
     videos = [file for file in there if file.suffix in layout.VIDEO_SUFFIXES]
     sounds = [file for file in there if file.suffix in layout.AUDIO_SUFFIXES]
     if not any(NAME.fullmatch(file.stem.upper()) for file in (*videos, *sounds)):
-        raise UsageError(layout.not_here(root, title=TITLE, example=EXAMPLE))
+        raise layout.not_here(root, title=TITLE, example=EXAMPLE)
     irregularities = layout.strays_among(files, root)
     left_out: list[Remark] = []
     first: dict[str, layout.File] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from fer_prep.corpora import layout
 from fer_prep.corpora.recording import Adapter, Corpus, Recording, Remark
 from fer_prep.errors import UsageError
-from fer_prep.folds import natural_key
+from fer_prep.order import natural_key
 
 TITLE = "eNTERFACE'05"
 EXAMPLE = "enterface database/subject 1/anger/sentence 1/s1_an_1.avi"
@@ -27,7 +27,8 @@ def scan(root: Path, include: frozenset[str]) -> Corpus:
     """All sentences of all subjects, ordered by subject, emotion, sentence.
 
     Raises:
-        UsageError: the directory is not this corpus.
+        WrongPlaceError: the directory is not this corpus.
+        UsageError: it holds the corpus twice, or without videos.
     """
     found = _Scan(root, take_unsegmented=UNSEGMENTED in include)
     database = layout.the_folder(root, _has_subjects, title=TITLE, example=EXAMPLE)
@@ -39,9 +40,8 @@ def scan(root: Path, include: frozenset[str]) -> Corpus:
             "unpack the archive again"
         )
     found.remark_on_what_is_missing()
-    return Corpus(
-        "enterface", root, CLASSES, tuple(found.recordings), tuple(found.irregularities), tuple(found.left_out)
-    )
+    recordings = sorted(found.recordings, key=_place)
+    return Corpus("enterface", root, CLASSES, tuple(recordings), tuple(found.irregularities), tuple(found.left_out))
 
 
 @dataclass
@@ -58,24 +58,23 @@ class _Scan:
 
     def add_subject(self, folder: Path) -> None:
         match = SUBJECT.fullmatch(folder.name)
-        if match is None or not folder.is_dir():
+        if match is None or not layout.is_folder(folder):
             self._stray(folder)
         elif int(match[1]) not in SUBJECTS:
             self.left_out.append(
                 Remark(f"no subject of {TITLE}", layout.relative(folder, self.root), "subjects are 1 to 44")
             )
         else:
-            emotions = {path.name.lower(): path for path in layout.entries(folder)}
-            for label in CLASSES:
-                if label in emotions:
-                    self._add_emotion(emotions.pop(label), int(match[1]), label)
-            for path in emotions.values():
-                self._stray(path)
+            for path in layout.entries(folder):
+                if path.name.lower() in CLASSES and layout.is_folder(path):
+                    self._add_emotion(path, int(match[1]), path.name.lower())
+                else:
+                    self._stray(path)
 
     def _add_emotion(self, folder: Path, subject: int, label: str) -> None:
         for path in layout.entries(folder):
             match = SENTENCE.fullmatch(path.name)
-            if match is not None and path.is_dir():
+            if match is not None and layout.is_folder(path):
                 self._add_sentence(path, subject, label, int(match[1]))
             elif not layout.is_video(path):
                 self._stray(path)
@@ -84,8 +83,11 @@ class _Scan:
 
     def _add_unsegmented(self, path: Path, subject: int, label: str) -> None:
         self.unsegmented.add(subject)
-        if self.take_unsegmented:
-            self._add(path, subject, label, f"subject {subject}/{label}/{path.name}")
+        id_ = f"subject {subject}/{label}/{path.name}"
+        if any(recording.id == id_ for recording in self.recordings):
+            self.left_out.append(Remark("second copy of an unsegmented recording", self._file(path)))
+        elif self.take_unsegmented:
+            self._add(path, subject, label, id_)
         else:
             self.left_out.append(Remark("unsegmented recording", self._file(path), f"--include-{UNSEGMENTED} takes it"))
 
@@ -98,8 +100,13 @@ class _Scan:
                 self._stray(path)
         if not videos:
             return
+        if (subject, label, sentence) in self.sentences:
+            self.left_out += [Remark("second copy of a sentence", self._file(path)) for path in videos]
+            return
         name = videos[0].name
         self.sentences.add((subject, label, sentence))
+        if sentence not in SENTENCES:
+            self.irregularities.append(Remark("sentence beyond the five, taken", self._file(folder)))
         id_ = f"subject {subject}/{label}/sentence {sentence}/{name}"
         self._add(videos[0], subject, label, id_, ("sentence", str(sentence)))
         if videos[0].stem != regular:
@@ -142,9 +149,13 @@ def _is_subject(folder: Path) -> bool:
     """A folder `subject N` with an emotion in it: other corpora have subjects too."""
     return (
         SUBJECT.fullmatch(folder.name) is not None
-        and folder.is_dir()
+        and layout.is_folder(folder)
         and any(path.name.lower() in CLASSES for path in layout.entries(folder))
     )
+
+
+def _place(recording: Recording) -> tuple[int, int, object]:
+    return int(recording.subject), CLASSES.index(recording.label or ""), natural_key(recording.id)
 
 
 def _group(subject: int) -> int:

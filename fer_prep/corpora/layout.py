@@ -9,14 +9,13 @@ from pathlib import Path
 from fer_prep.corpora.recording import Remark
 from fer_prep.errors import UsageError
 from fer_prep.files import is_stray
-from fer_prep.folds import natural_key
+from fer_prep.order import natural_key
 
 VIDEO_SUFFIXES = frozenset({".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 AUDIO_SUFFIXES = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".wav"})
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz"})
 SEARCHED_LEVELS = 3  # below the root
 MOST_FOLDERS = 3000  # looked at before giving up: --root may be somebody's whole disk
-STRAY = "stray file ignored"
 
 
 def entries(folder: Path) -> list[Path]:
@@ -42,24 +41,60 @@ def relative(path: Path, root: Path) -> str:
 
 
 def stray(path: Path, root: Path) -> Remark:
-    """The remark on a file that has no place in the corpus."""
-    return Remark(STRAY, relative(path, root))
+    """The remark on a file or a folder that has no place in the corpus."""
+    return Remark(f"stray {'folder' if is_folder(path) else 'file'} ignored", relative(path, root))
 
 
-def find_folders(root: Path, looks_right: Callable[[Path], bool]) -> list[Path]:
-    """Folders that look right: the root itself, or folders below it; nothing is looked for inside of a found one."""
-    found: list[Path] = []
+def is_folder(path: Path) -> bool:
+    """Whether this is a directory that can at least be asked about."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+@dataclass
+class Search:
+    """What was found below a root, and why that may not be all."""
+
+    found: list[Path]
+    unreadable: list[Path]
+    gave_up: bool
+
+    @property
+    def limits(self) -> str:
+        """For the end of a sentence that nothing was found."""
+        notes = [f"only the first {MOST_FOLDERS:,} folders were looked at"] * self.gave_up
+        notes += [f"{folder} could not be read" for folder in self.unreadable[:1]]
+        return f" ({'; '.join(notes)})" if notes else ""
+
+
+def find_folders(root: Path, looks_right: Callable[[Path], bool]) -> Search:
+    """Folders that look right: the root itself, or folders below it; nothing is looked for inside of a found one.
+
+    Links to a folder that was found already are not another one. Folders that cannot be read are passed over.
+    """
+    search = Search([], [], gave_up=False)
     waiting = deque([(root, 0)])
+    seen: set[str] = set()
     for _ in range(MOST_FOLDERS):
         if not waiting:
-            break
+            return search
         folder, level = waiting.popleft()
-        if looks_right(folder):
-            found.append(folder)
-        elif level < SEARCHED_LEVELS:
-            below = [path for path in entries(folder) if path.is_dir() and not is_stray(path.name)]
-            waiting += [(path, level + 1) for path in below]
-    return found
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            if looks_right(folder):
+                search.found.append(folder)
+            elif level < SEARCHED_LEVELS:
+                below = [path for path in entries(folder) if is_folder(path) and not is_stray(path.name)]
+                waiting += [(path, level + 1) for path in below]
+        except UsageError:
+            search.unreadable.append(folder)
+    search.gave_up = True
+    return search
 
 
 @dataclass(frozen=True)
@@ -91,16 +126,21 @@ def files_below(root: Path) -> list[File]:
     """
     found: list[str] = []
     waiting = deque([("", 0)])
+    seen: set[str] = set()
     for _ in range(MOST_FOLDERS):
         if not waiting:
             break
         folder, level = waiting.popleft()
+        real = os.path.realpath(root / folder)
+        if real in seen:
+            continue
+        seen.add(real)
         below: list[str] = []
         try:
             with os.scandir(root / folder) as there:
                 for entry in there:
-                    is_folder = entry.is_dir() and not is_stray(entry.name)
-                    (below if is_folder else found).append(f"{folder}{entry.name}")
+                    is_below = entry.is_dir() and not is_stray(entry.name)
+                    (below if is_below else found).append(f"{folder}{entry.name}")
         except OSError as error:
             raise UsageError(f"{root / folder} cannot be read ({error.strerror}); check its permissions") from error
         if level < SEARCHED_LEVELS:
@@ -137,16 +177,18 @@ def the_folder(root: Path, looks_right: Callable[[Path], bool], *, title: str, e
     """The one folder below the root (or the root) that looks right.
 
     Raises:
-        UsageError: there is none, or there are several.
+        WrongPlaceError: there is none.
+        UsageError: there are several.
     """
-    found = find_folders(root, looks_right)
-    if not found:
-        raise UsageError(not_here(root, title=title, example=example))
-    if len(found) > 1:
+    search = find_folders(root, looks_right)
+    if not search.found:
+        raise not_here(root, title=title, example=example, limits=search.limits)
+    if len(search.found) > 1:
         raise UsageError(
-            f"{root} holds {title} {len(found)} times, in {found[0]} and in {found[1]}; name one of them with --root"
+            f"{root} holds {title} {len(search.found)} times, in {search.found[0]} and in {search.found[1]}; "
+            "name one of them with --root"
         )
-    return found[0]
+    return search.found[0]
 
 
 def check_root(root: Path, *, title: str, example: str) -> None:
@@ -166,11 +208,18 @@ def check_root(root: Path, *, title: str, example: str) -> None:
         raise UsageError(f"{root} is empty; {expected}")
 
 
-def not_here(root: Path, *, title: str, example: str) -> str:
+class WrongPlaceError(UsageError):
+    """A directory is not the corpus that it was said to be; it may be another one."""
+
+
+def not_here(root: Path, *, title: str, example: str, limits: str = "") -> WrongPlaceError:
     """The sentence for a directory that is not the corpus."""
     there = [path for path in entries(root) if not is_stray(path.name)]
     archives = [path.name for path in there if path.suffix.lower() in ARCHIVE_SUFFIXES]
     if archives:
-        return f"{root} holds {archives[0]}, which is not unpacked; unpack it there and run this again"
+        return WrongPlaceError(f"{root} holds {archives[0]}, which is not unpacked; unpack it there and run this again")
     shown = ", ".join(f"'{path.name}'" for path in there[:3]) + (" and more" if len(there) > 3 else "")
-    return f"{root} is not {title}: it holds {shown}, and no files such as '{example}'; name the right one with --root"
+    return WrongPlaceError(
+        f"{root} is not {title}: it holds {shown}, and no files such as '{example}'{limits}; "
+        "name the right one with --root"
+    )

@@ -31,13 +31,14 @@ def scan(root: Path, include: frozenset[str]) -> Corpus:
     """All takes on video, ordered by actor, emotion, name.
 
     Raises:
-        UsageError: the directory is not this corpus, or none of its files is a video that is used.
+        WrongPlaceError: the directory is not this corpus.
+        UsageError: none of its files is a video that is used.
     """
     files = layout.files_below(root)
     known = layout.VIDEO_SUFFIXES | layout.AUDIO_SUFFIXES
     media = [file for file in files if file.suffix in known and not is_stray(file.name)]
     if not any(NAME.fullmatch(file.stem) for file in media):
-        raise UsageError(layout.not_here(root, title=TITLE, example=EXAMPLE))
+        raise layout.not_here(root, title=TITLE, example=EXAMPLE)
     irregularities = layout.strays_among(files, root)
     left_out: list[Remark] = []
     taken: dict[str, layout.File] = {}

@@ -1,6 +1,7 @@
 """CK+: sequences of images, labels in a tree of their own, many without any."""
 
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_a_label_without_images_and_neutral_labels_are_not_lost(small: Path) -> 
     assert corpus.recordings[0].label == "neutral"
 
 
-@pytest.mark.parametrize("text", ["", "happy", "8.0000000e+00", "-1", "2.5", "nan", "\xff\xfe"])
+@pytest.mark.parametrize("text", ["", "happy", "8.0000000e+00", "-1", "2.5", "nan", "0_3", "1e999", "\xff\xfe"])
 def test_a_label_that_is_none_is_refused_with_its_file(small: Path, text: str) -> None:
     path = small / "Emotion/S010/004/S010_004_00000012_emotion.txt"
     path.write_bytes(text.encode("latin-1"))
@@ -145,12 +146,34 @@ def test_two_labels_that_differ_are_refused(small: Path) -> None:
         (["extended-cohn-kanade-images.zip", "Emotion_labels.zip"], "holds Emotion_labels.zip, which is not unpacked"),
         (["cohn-kanade-images/S005/001/S005_001_00000001.png"], "but no label files; unpack the labels there too"),
         (["Emotion/S005/001/S005_001_00000011_emotion.txt"], "holds the labels of CK. .*, but no images"),
-        (["a/S005/001/1.png", "b/S005/001/1.png", "c/S005/001/x_emotion.txt"], "holds the images of CK. 2 times"),
+        (
+            ["a/S005/001/1.png", "b/S005/001/1.png", "c/S005/001/x_emotion.txt"],
+            "holds the images of CK. 2 times, .*; move one of them elsewhere",
+        ),
     ],
 )
 def test_what_is_not_ck_plus_is_one_sentence(tmp_path: Path, names: list[str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         find(trees.make_files(tmp_path, names))
+
+
+def test_labels_may_lie_beside_the_images(small: Path) -> None:
+    for path in small.glob("Emotion/*/*/*.txt"):
+        path.rename(small / "cohn-kanade-images" / path.relative_to(small / "Emotion"))
+    assert [recording.id for recording in find(small).recordings] == list(SMALL)
+
+
+def test_a_second_copy_of_a_sequence_is_left_out(small: Path) -> None:
+    trees.make_files(small, ["cohn-kanade-images/s005/001/s005_001_00000001.png"])
+    corpus = find(small, ("unlabelled",))
+    assert len({recording.id for recording in corpus.recordings}) == len(corpus.recordings) == 7
+    assert [remark.kind for remark in corpus.left_out] == ["second copy of a sequence"]
+
+
+def test_a_label_that_is_no_file_is_refused_and_not_waited_for(small: Path) -> None:
+    os.mkfifo(small / "Emotion/S005/001/S005_001_00000099_emotion.txt")
+    with pytest.raises(UsageError, match="label is 'no regular file'"):
+        find(small)
 
 
 def test_ck_plus_48_beside_ck_plus_does_no_harm(small: Path) -> None:

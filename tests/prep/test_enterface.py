@@ -104,9 +104,45 @@ def test_strays_and_second_files_are_said_and_not_taken(tmp_path: Path) -> None:
     corpus = find(trees.make_files(tmp_path, [*trees.enterface_names([1]), *extra]))
     assert len(corpus.recordings) == 30
     assert corpus.recordings[0].file.endswith("sentence 1/s1_an_1.avi")
-    strays = {remark.path.rpartition("/")[2] for remark in corpus.irregularities if remark.kind == "stray file ignored"}
+    strays = {remark.path.rpartition("/")[2] for remark in corpus.irregularities if remark.kind.startswith("stray")}
     assert strays == {"Thumbs.db", "readme.txt", "hapiness", ".DS_Store", "s1_an_1.wav"}
     assert kinds(corpus.left_out) == {"no subject of eNTERFACE'05": 1, "second file of a sentence": 1}
+
+
+def test_second_copies_of_subjects_emotions_and_sentences_are_left_out(tmp_path: Path) -> None:
+    names = [
+        "subject 1/anger/sentence 1/s1_an_1.avi", "subject 1/Anger/sentence 2/s1_an_2.avi",
+        "subject_1/anger/sentence 1/s1_an_1.avi", "subject 1/anger/sentence_1/other.avi", "subject 1/sadness",
+        "subject 1/fear/sentence 7/s1_fe_7.avi", "subject 6/fear/a.avi", "subject_6/fear/a.avi",
+    ]  # fmt: skip
+    corpus = find(trees.make_files(tmp_path, names), ("unsegmented",))
+    assert sorted(r.id for r in corpus.recordings) == [
+        "subject 1/anger/sentence 1/s1_an_1.avi", "subject 1/anger/sentence 2/s1_an_2.avi",
+        "subject 1/fear/sentence 7/s1_fe_7.avi", "subject 6/fear/a.avi",
+    ]  # fmt: skip
+    assert kinds(corpus.left_out) == {"second copy of a sentence": 2, "second copy of an unsegmented recording": 1}
+    assert {"stray file ignored", "sentence beyond the five, taken"} <= set(kinds(corpus.irregularities))
+
+
+def test_links_to_what_is_there_already_are_no_second_copy(tmp_path: Path) -> None:
+    trees.make_files(tmp_path / "db", trees.enterface_names([1]))
+    (tmp_path / "link").symlink_to(tmp_path / "db")
+    (tmp_path / "db" / "loop").symlink_to(tmp_path)
+    assert len(find(tmp_path).recordings) == 30
+
+
+def test_a_search_that_gave_up_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer_prep.corpora.layout.MOST_FOLDERS", 5)
+    trees.make_files(tmp_path, [f"{k}/x" for k in range(9)])
+    with pytest.raises(UsageError, match=r"only the first 5 folders were looked at"):
+        find(tmp_path)
+
+
+def test_two_copies_beside_another_corpus_are_two_copies(tmp_path: Path) -> None:
+    copies = ["a/subject 1/fear/sentence 1/x.avi", "b/subject 1/fear/sentence 1/x.avi"]
+    trees.make_files(tmp_path, [*copies, "Actor_01/01-01-03-01-01-01-01.mp4"])
+    with pytest.raises(UsageError, match="holds eNTERFACE'05 2 times"):
+        find(tmp_path)
 
 
 @pytest.mark.parametrize(

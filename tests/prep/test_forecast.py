@@ -12,6 +12,7 @@ import trees
 from rich.console import Console
 
 from fer_prep.build import build
+from fer_prep.errors import UsageError
 from fer_prep.forecast import Calibration, Extent, Forecast, calibrate, compare, expect, forecast
 from fer_prep.listener import Silent
 from fer_prep.plan import make_plan
@@ -41,7 +42,7 @@ def test_planning_all_of_enterface_takes_seconds(grid: Path) -> None:
     assert time.perf_counter() - begin < 5
     assert max(map(len, text.splitlines())) <= 100
     for fact in (
-        "1,287 recordings of 43 subjects", "270 │ 270 │ 267 │ 270 │ 210 │ 1287", "file name differs from its folders",
+        "1,287 recordings of 43 subjects", "270 │ 270 │ 267 │ 270 │ 210 │ 1,287", "file name differs from its folders",
         "unsegmented recording",
     ):  # fmt: skip
         assert fact in text
@@ -78,10 +79,28 @@ def test_a_corpus_of_broken_files_has_no_forecast_and_no_crash(tmp_path: Path) -
     trees.make_files(tmp_path, ["a.avi", "b.avi"])
     (tmp_path / "manifest.csv").write_text("file,subject,label\na.avi,a,x\nb.avi,b,x\n")
     plan = make_plan(dataset="manifest", root=tmp_path)
-    assert calibrate(plan) is None
+    assert calibrate(plan).n_recordings == 0
     result = forecast(plan, out=None, workers=1, rebuild=False, with_calibration=True)
-    assert result.extent == Extent(0, 0, 0)
-    assert "clips, disk and time cannot be foretold" in screen(result)
+    assert (result.extent.n_frames, result.extent.n_clips, result.extent.n_read) == (0, 0, 0)
+    assert {remark.path: remark.kind for remark in result.will_fail} == dict.fromkeys(
+        ("a.avi", "b.avi"), "cannot be opened"
+    )
+    text = screen(result)
+    assert "clips, disk and time cannot be foretold" in text
+    assert "will fail" in text
+
+
+def test_what_headers_and_trials_show_to_be_broken_is_said_and_not_counted(shared_data: Path, tmp_path: Path) -> None:
+    names = ["enterface_like_720x576_divx.avi", "audio_only.mp4", "text_named_avi.avi", "truncated_45pct.avi"]
+    rows = "".join(f"{name},{k},x,,\n" for k, name in enumerate(names))
+    rows += "enterface_like_720x576_divx.avi,9,x,100,\nenterface_like_720x576_divx.avi,9,x,,900\n"
+    (tmp_path / "m.csv").write_text("file,subject,label,start_frame,end_frame\n" + rows)
+    plan = make_plan(dataset="manifest", root=shared_data / "edge", manifest=tmp_path / "m.csv")
+    result = forecast(plan, out=None, workers=1, rebuild=False, with_calibration=True)
+    assert result.extent.n_frames == 2 * 75  # the truncated file promises 75 too, and is found out by its trial
+    assert {remark.kind for remark in result.will_fail} == {
+        "no video stream", "cannot be opened", "too short", "truncated",
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +110,7 @@ def existing(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     for subject in ("001", "003"):
         shutil.copy(shared_data / "london" / "expr6" / subject / f"{subject}_fear_1.mp4", home)
     (home / "manifest.csv").write_text("file,subject,label\n001_fear_1.mp4,1,fear\n003_fear_1.mp4,3,fear\n")
+    (home / "fewer.csv").write_text("file,subject,label\n001_fear_1.mp4,1,fear\n")
     options: dict[str, Any] = {"dataset": "manifest", "root": home}
     build(make_plan(**options), out=home / "out", cache=home / "cache", workers=2, listener=Silent())
     return options, home / "out"
@@ -146,6 +166,41 @@ def test_a_directory_of_another_recipe_is_said_and_rebuild_replaces_it(existing:
     assert "holds shards of another recipe (clips.stride: 8 -> 4): a build refuses" in " ".join(
         screen(result, out=out).split()
     )
+
+
+def test_shards_that_nobody_needs_any_more_are_said(existing: tuple[dict[str, Any], Path]) -> None:
+    options, out = existing
+    fewer = make_plan(**options | {"manifest": out.parent / "fewer.csv"})
+    assert compare(fewer, out, workers=1, rebuild=False).orphaned == ("manifest-s3.h5",)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [({"index.json": "{}"}, "index.json is no index of fer-prep"), (None, "is a file; --out must be a directory")],
+)
+def test_an_output_that_a_build_would_refuse_is_refused(
+    existing: tuple[dict[str, Any], Path], tmp_path: Path, content: dict[str, str] | None, sentence: str
+) -> None:
+    out = tmp_path / "out"
+    if content is None:
+        out.write_text("precious")
+    else:
+        out.mkdir()
+        (out / "index.json").write_text(content["index.json"])
+    with pytest.raises(UsageError, match=sentence):
+        forecast(make_plan(**existing[0]), out=out, workers=1, rebuild=False, with_calibration=True)
+
+
+def test_a_corpus_named_from_one_level_up_has_other_paths(shared_data: Path, tmp_path: Path) -> None:
+    clip = shared_data / "real" / "grid" / "bbaf2n.mpg"
+    trees.make_files(tmp_path / "up" / "enterface database", ["subject 1/fear/sentence 1/s1_fe_1.avi"], [clip])
+    first = make_plan(dataset="enterface", root=tmp_path / "up" / "enterface database")
+    build(first, out=tmp_path / "out", cache=tmp_path / "cache", workers=1, listener=Silent())
+    found = compare(make_plan(dataset="enterface", root=tmp_path / "up"), tmp_path / "out", workers=1, rebuild=False)
+    assert [reason for _, reason in found.rebuilt] == [
+        "path changed: subject 1/fear/sentence 1/s1_fe_1.avi -> "
+        "enterface database/subject 1/fear/sentence 1/s1_fe_1.avi"
+    ]
 
 
 def test_time_is_told_for_what_is_not_there_yet(existing: tuple[dict[str, Any], Path]) -> None:

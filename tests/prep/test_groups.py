@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import UsageError
-from fer_prep.folds import assign_groups, deal, natural_key
+from fer_prep.folds import assign_groups, deal
+from fer_prep.order import natural_key
 
 names = st.sets(st.text("abS0123456789-_", min_size=1, max_size=6), min_size=1, max_size=40)
 

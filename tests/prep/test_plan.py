@@ -1,16 +1,20 @@
 """Which recordings, labels and groups there will be, and what a user should know of them."""
 
 import json
+import os
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trees
+from rich.console import Console
 
 from fer_prep.errors import FerPrepError
 from fer_prep.forecast import forecast
 from fer_prep.plan import fold_warnings, make_plan
 from fer_prep.plan_file import write_plan
+from fer_prep.plan_screen import print_plan
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 123456\n"
 
@@ -43,16 +47,48 @@ def test_jobs_have_the_index_of_their_class(tmp_path: Path) -> None:
     ("rows", "sentences"),
     [
         ("a,1,x\nb,2,x\nc,1,y\nd,2,y\n", []),
-        ("a,1,x\nb,1,y\n", ["All labelled recordings are in one group: no fold can be trained."]),
-        ("a,1,\nb,2,\n", ["All labelled recordings are in no group: no fold can be trained."]),
+        ("a,1,x\nb,1,y\n", ["There is one subject only: no fold can be trained."]),
+        ("a,1,x\nb,2,\n", ["All labelled recordings are in one group: no fold can be trained."]),
+        ("a,1,\nb,2,\n", ["Nothing is labelled: these shards are for prediction"]),
         ("a,1,x\nb,2,x\nc,2,y\n", ["Only group 2 has y: fold 2 cannot learn what it is tested on."]),
-        ("a,1,x\nb,2,x\nc,3,x\nd,2,y\ne,3,y\n", ["Group 1 has no y: judge by the confusion matrix of all folds"]),
+        ("a,1,x\nb,2,x\nc,3,x\nd,2,y\ne,3,y\n", ["No y in group 1: judge by the confusion matrix of all folds"]),
     ],
 )
 def test_folds_that_cannot_be_trained_or_lack_a_class_are_said(tmp_path: Path, rows: str, sentences: list[str]) -> None:
     found = fold_warnings(make_plan(**manifest(tmp_path, rows)))
     assert len(found) == len(sentences)
     assert all(text.startswith(sentence) for text, sentence in zip(found, sentences, strict=True))
+
+
+def test_long_lists_of_groups_are_cut_short(tmp_path: Path) -> None:
+    rows = "".join(f"{k},{k},{'y' if k < 3 else 'x'}\n" for k in range(1, 41))
+    found = fold_warnings(make_plan(**manifest(tmp_path, rows), groups="subject"))
+    assert found[0].startswith("No x in groups 1, 2: judge")
+    assert found[1].startswith("No y in groups 3, 4, 5, 6, 7, 8 and 32 more: judge")
+
+
+def test_fewer_subjects_than_groups_and_likely_twins_are_said(tmp_path: Path) -> None:
+    found = fold_warnings(make_plan(**manifest(tmp_path, "a,Anna,x\nb,anna,x\nc,ben,x\n"), groups=9))
+    assert found == [
+        "Subjects Anna, anna differ by capitals only and count as 2 persons; one name for each?",
+        "--groups 9 makes 3 here: there are no more subjects.",
+    ]
+
+
+def test_names_that_are_no_text_are_left_out_and_said(tmp_path: Path) -> None:
+    trees.make_files(tmp_path, trees.enterface_names([1, 12]))
+    folder = tmp_path / "enterface database/subject 1/anger/sentence 1"
+    (folder / "s1_an_1.avi").rename(folder / os.fsdecode(b"s1_an_\xff.avi"))
+    plan = make_plan(dataset="enterface", root=tmp_path)
+    assert len(plan.corpus.recordings) == 59
+    assert [remark.kind for remark in plan.corpus.left_out] == ["name is not UTF-8, rename it"]
+    result = forecast(plan, out=None, workers=1, rebuild=False, with_calibration=False)
+    write_plan(tmp_path / "plan.json", result)
+    assert "s1_an_\udcff.avi" in json.loads((tmp_path / "plan.json").read_text())["left_out"][0]["path"]
+    text = StringIO()
+    print_plan(Console(file=text, width=100), result, out=None, cache=None)
+    assert "s1_an_\\udcff.avi" in text.getvalue()
+    assert text.getvalue().encode()
 
 
 def test_groups_without_recordings_are_said(tmp_path: Path) -> None:
@@ -66,7 +102,7 @@ def test_fold_10_of_ck_plus_without_fear_is_reported(tmp_path: Path, shared_fact
     labelled = {f"{s}/{q}": int(code) for s, q, _, code, _ in (line.strip().split(",") for line in lines)}
     plan = make_plan(dataset="ckplus", root=trees.ckplus_tree(tmp_path, labelled, ["S005/009"]))
     assert (plan.recipe.clips.length, plan.recipe.clips.stride, plan.n_groups) == (8, 2, 10)
-    assert any(sentence.startswith("Group 10 has no fear: judge by the confusion") for sentence in fold_warnings(plan))
+    assert any(sentence.startswith("No fear in group 10: judge by the confusion") for sentence in fold_warnings(plan))
     assert plan.recipe.image_fps == 30
 
 

@@ -1,6 +1,7 @@
 """The commands `plan`, `datasets` and `recipe` as a person meets them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,16 @@ def test_plan_writes_no_shards_and_says_what_it_found(tmp_path: Path) -> None:
     assert "60 recordings of 2 subjects" in done.stdout
     assert json.loads((tmp_path / "p.json").read_text())["n_groups"] == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_json_goes_into_a_pipe_and_does_not_replace_it(tmp_path: Path) -> None:
+    trees.make_files(tmp_path / "data/enterface", trees.enterface_names([1, 12]))
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        done = run("plan", "--dataset", "enterface", "--no-calibrate", "--json", "pipe", cwd=tmp_path)
+        assert json.loads(reader.communicate(timeout=60)[0])["corpus"] == "enterface"
+    assert done.returncode == 0
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_options_of_plan_are_recorded_in_the_recipe(tmp_path: Path) -> None:
@@ -70,6 +81,8 @@ def test_a_printed_recipe_can_be_changed_and_used(tmp_path: Path) -> None:
         (["--select", "subject 99/*"], "matches none of 30 recordings"),
         (["--manifest", "m.csv"], "--manifest goes with --dataset manifest; enterface needs none"),
         (["--json", "nowhere/p.json"], "nowhere/p.json cannot be written"),
+        (["--json", "."], ". is a directory; --json names a file"),
+        (["--classes", ""], "a name is empty"),
     ],
 )
 def test_wrong_options_are_a_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
