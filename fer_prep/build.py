@@ -19,7 +19,6 @@ from fer_prep.plan import Plan, plan_shards
 from fer_prep.recipe import Recipe
 from fer_prep.stages import track_cache
 from fer_prep.stored import ShardEntry
-from fer_prep.versions import tool_versions
 
 LOCK = ".lock"
 
@@ -69,7 +68,7 @@ def build(
     """
     begin = time.perf_counter()
     corpus, shards = plan.corpus, plan_shards(plan, out)
-    pipeline = Pipeline(plan.recipe, _usable(track_cache(cache)), listener)
+    pipeline = Pipeline(plan.setup(_usable(track_cache(cache))), listener, batch_size=plan.batch_size(workers))
     with _hold(out, plan.recipe, rebuild=rebuild):
         listener.planned(len(corpus.recordings))
         result = pipeline.run(out, shards, read_ledger(out), workers=plan.n_workers(workers))
@@ -77,7 +76,7 @@ def build(
         write_ledger(out, rows)
         write_index(
             out, corpus=corpus.name, classes=corpus.classes, n_groups=plan.n_groups, recipe=plan.recipe,
-            versions=tool_versions(), left_out=Counter(remark.kind for remark in corpus.left_out),
+            versions=plan.versions, left_out=Counter(remark.kind for remark in corpus.left_out),
             entries=result.entries,
         )  # fmt: skip
         for name in leftovers(out, {entry.file for entry in result.entries}):

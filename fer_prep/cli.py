@@ -1,8 +1,10 @@
 """The program `fer-prep`. No logic here: each command calls one library function with the same argument names."""
 
+import re
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,31 @@ class Groups(click.ParamType[int | str]):
         return int(value)
 
 
+class Size(click.ParamType[int]):
+    """`5GB`, `500 MB`, `2GiB`; a number without a unit is rather a slip than bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from dask.utils import parse_bytes
+
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})? ?([kMGT]i?)?B", value, re.IGNORECASE):
+            self.fail(f"{value!r} is no size; write it as 5GB, '500 MB' or 2GiB", param, ctx)
+        return int(parse_bytes(value))
+
+
+class Age(click.ParamType[timedelta]):
+    """`30d`, `12h`"""
+
+    name = "AGE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        parts = re.fullmatch(r"([0-9]{1,5}) ?([dh])", value)
+        if parts is None:
+            self.fail(f"{value!r} is no age; write it in days or hours, as 30d or 12h", param, ctx)
+        return timedelta(hours=int(parts[1]) * (24 if parts[2] == "d" else 1))
+
+
 def _unsegmented_too(options: dict[str, Any]) -> None:
     """--include-unsegmented is a longer way to say --include unsegmented."""
     kinds = options["include"] + ("unsegmented",) * options.pop("include_unsegmented")
@@ -74,10 +101,27 @@ CORPUS_OPTIONS = (
     click.option("--length", type=click.IntRange(min=1), help="Frames of a clip. [default: the recipe's]"),
     click.option("--stride", type=click.IntRange(min=1), help="Frames from clip to clip. [default: the recipe's]"),
     click.option("--face-size", type=click.IntRange(16, 1024), help="Side of the aligned face, pixels. [default: 112]"),
+    click.option(
+        "--aligner",
+        type=click.Choice(["auto", "mesh", "openface"]),
+        help="auto: OpenFace if it works, else the embedded mesh. [default: auto]",
+    ),
+    click.option(
+        "--openface", type=DIRECTORY, help="OpenFace's FeatureExtraction. [default: $OPENFACE_BIN, else the PATH]"
+    ),
+    click.option(
+        "--landmark-model",
+        type=click.Choice(["ceclm", "clnf", "clm"]),
+        help="Of OpenFace; ceclm needs its own download. [default: ceclm]",
+    ),
+    click.option("--mask/--no-mask", default=None, help="Of OpenFace: black outside the face. [default: mask]"),
+)
+CACHE_OPTION = click.option(
+    "--cache", type=DIRECTORY, help="Directory of aligned tracks. [default: $FER_CACHE, or the user's]"
 )
 WORK_OPTIONS = (
     click.option("--workers", type=click.IntRange(min=1), help="Worker processes. [default: one per core]"),
-    click.option("--cache", type=DIRECTORY, help="Directory of aligned tracks. [default: $FER_CACHE, or the user's]"),
+    CACHE_OPTION,
     click.option("--rebuild", is_flag=True, help="Replace shards of another recipe in --out."),
 )
 
@@ -145,6 +189,7 @@ def build(*, out: Path, workers: int | None, cache: Path | None, rebuild: bool, 
     console = Console()
     with BuildDisplay(console) as display:
         plan = make_plan(**options, rendering=display.rendering)
+        display.note(plan.aligner.says)
         result = building.build(plan, out=out, workers=workers, cache=cache, rebuild=rebuild, listener=display)
     print_summary(console, result)
     return FAILED_RECORDINGS if result.n_failed else 0
@@ -182,6 +227,26 @@ def plan(
 
 
 @main.command()
+@click.option(
+    "--openface", type=DIRECTORY, help="OpenFace's FeatureExtraction. [default: $OPENFACE_BIN, else the PATH]"
+)
+@click.option(
+    "--landmark-model", type=click.Choice(["ceclm", "clnf", "clm"]), default="ceclm", show_default=True,
+    help="Of OpenFace.",
+)  # fmt: skip
+@click.option("--cache", type=DIRECTORY, help="Directory of aligned tracks. [default: $FER_CACHE, or the user's]")
+@_sentences
+def doctor(**options: Any) -> int:
+    """Try everything that a build needs, and say what mends what does not work."""
+    from fer_prep.doctor import examine
+    from fer_prep.doctor_screen import print_examination
+
+    findings = examine(**options)
+    print_examination(Console(), findings)
+    return 1 if any(finding.works is False for finding in findings) else 0
+
+
+@main.command()
 @_sentences
 def datasets() -> int:
     """Show which corpora there are, where they are looked for, and whether they are there."""
@@ -200,4 +265,30 @@ def recipe(dataset: str) -> int:
     from fer_prep.recipe import recipe_text
 
     click.echo(recipe_text(dataset), nl=False)
+    return 0
+
+
+@main.command()
+@CACHE_OPTION
+@click.option("--prune", is_flag=True, help="Remove tracks, by at least one of the following.")
+@click.option("--max-size", type=Size(), help="Keep so much, as 5GB or 2GiB; the longest unused tracks go first.")
+@click.option(
+    "--older-than",
+    type=Age(),
+    help="Tracks not used for so long go: 30d, 12h. A use is a read, by any program, as the disk notes it: usually to "
+    "the day; a disk mounted noatime notes none, and the making of the track counts.",
+)
+@click.option("--all", "everything", is_flag=True, help="All tracks go.")
+@_sentences
+def cache(
+    *, cache: Path | None, prune: bool, max_size: int | None, older_than: timedelta | None, everything: bool
+) -> int:
+    """Show the cache of aligned tracks: where it is, how big, when it was used. Prune it.
+
+    It is safe while builds run: a track that one of them misses is aligned again. What killed builds left unfinished
+    goes with any pruning.
+    """
+    from fer_prep.cache import look_after
+
+    look_after(Console(), cache=cache, prune=prune, max_size=max_size, older_than=older_than, everything=everything)
     return 0

@@ -10,14 +10,14 @@ from joblib import Parallel, delayed
 
 from fer_prep.clips import clip_starts
 from fer_prep.corpora import Recording, Remark
+from fer_prep.decode import open_recording
 from fer_prep.errors import RecordingError
 from fer_prep.ledger import read_ledger
 from fer_prep.output import leftovers, other_recipe, read_index, refuse_foreign
 from fer_prep.plan import Plan, Subject, plan_shards
 from fer_prep.recipe import ClipRecipe
 from fer_prep.resume import Kept, check_existing
-from fer_prep.stages import Job, align_recording, build_shard, open_recording
-from fer_prep.versions import tool_versions
+from fer_prep.stages import Job, align_batch, align_recording, build_shard
 from fer_prep.video import check_part
 
 MOST_HEADERS = 200  # recordings whose length is looked up; the others are like these on average
@@ -164,15 +164,14 @@ def calibrate(plan: Plan) -> Calibration:
     jobs = [job for of_subject in plan.jobs().values() for job in of_subject]
     n = min(TRIALS, len(jobs))
     chosen = [_beginning(jobs[(2 * k + 1) * len(jobs) // (2 * n)], TRIAL_FRAMES) for k in range(n)]
-    versions = tool_versions()
     with tempfile.TemporaryDirectory(prefix="fer-prep-plan-") as home:
-        cache = Path(home, "cache")
+        setup = plan.setup(Path(home, "cache"))
         # loading the models is not what a thousand recordings wait for
-        align_recording(_beginning(chosen[0], 1), plan.recipe.align, cache, versions)
+        align_recording(_beginning(chosen[0], 1), setup)
         begin = time.perf_counter()
-        aligned = [align_recording(job, plan.recipe.align, cache, versions) for job in chosen]
+        aligned = align_batch(chosen, setup)
         (subject, *_) = plan_shards(plan, Path(home))
-        built = build_shard(subject.path, subject.head, aligned, cache, versions)
+        built = build_shard(subject.path, subject.head, aligned, setup)
         seconds = time.perf_counter() - begin
     failing = tuple(
         Remark(row.kind, job.recording.file)

@@ -1,7 +1,7 @@
 """The Dask graph: recordings -> tracks -> shards.
 
-One task aligns one recording into the cache, one task writes the whole shard of one subject. The truth is on disk: the
-driver holds outcomes, never pixels, and a run that was killed goes on from what it left.
+One task aligns a batch of recordings into the cache, one task writes the whole shard of one subject. The truth is on
+disk: the driver holds outcomes, never pixels, and a run that was killed goes on from what it left.
 """
 
 import logging
@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
@@ -22,15 +23,14 @@ from fer_prep.ledger import LedgerRow, write_ledger
 from fer_prep.listener import Listener
 from fer_prep.output import INDEX, read_index, shard_key
 from fer_prep.plan import Subject
-from fer_prep.recipe import Recipe
 from fer_prep.resume import Kept, check_existing
-from fer_prep.stages import Aligned, BuiltShard, Job, align_recording, build_shard, failed_row
+from fer_prep.stages import Aligned, AlignSetup, BuiltShard, Job, align_batch, build_shard, failed_row
 from fer_prep.stored import ShardEntry
-from fer_prep.versions import tool_versions
 
 # alignments under way or waiting per worker: enough to keep it busy, few enough to keep the scheduler small
 IN_FLIGHT_PER_WORKER = 4
 SHARDS_FIRST = 10
+Batch: TypeAlias = tuple[tuple[Subject, Job], ...]  # aligned by one task
 WORKER_DIED = "worker died: several times on this recording, killed or out of memory; try fewer --workers"
 
 
@@ -47,9 +47,9 @@ class PipelineResult:
 class Pipeline:
     """Builds the shards of subjects on a local cluster of single-threaded worker processes."""
 
-    def __init__(self, recipe: Recipe, cache_dir: Path, listener: Listener) -> None:
-        self._recipe, self._cache_dir, self._listener = recipe, cache_dir, listener
-        self._versions = tool_versions()
+    def __init__(self, setup: AlignSetup, listener: Listener, *, batch_size: int = 1) -> None:
+        """`batch_size`: recordings that one task aligns."""
+        self._setup, self._listener, self._batch_size = setup, listener, batch_size
 
     def run(
         self, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow], *, workers: int
@@ -115,47 +115,55 @@ class Pipeline:
         self, client: Client, out: Path, subjects: list[Subject], in_flight: int, result: PipelineResult
     ) -> None:
         """Align and write, at most `in_flight` alignments at a time; shards go first, so results stream."""
-        waiting = self._alignments(client, subjects)
+        waiting = self._batches(subjects)
         aligned: dict[Path, dict[str, Aligned]] = {subject.path: {} for subject in subjects}
-        meaning: dict[Future[Any], tuple[Subject, Job | None]] = {}
+        meaning: dict[Future[Any], Subject | Batch] = {}
         running = as_completed()
         warned = False
 
-        def submit(future: Future[Any], subject: Subject, job: Job | None) -> None:
-            meaning[future] = (subject, job)
+        def submit(future: Future[Any], what: Subject | Batch) -> None:
+            meaning[future] = what
             running.add(future)
 
-        for _, task in zip(range(in_flight), waiting, strict=False):
-            submit(*task)
-        for future in running:
-            subject, job = meaning.pop(future)
-            if job is None:
-                self._finish(out, subject, _built(subject, future), result)
-                continue
-            outcome = _outcome(job, future)
-            if outcome.warning and not warned:
-                warned = True
-                self._listener.note(f"the cache {self._cache_dir} cannot be written: {outcome.warning}")
-            aligned[subject.path][job.recording.id] = outcome
-            result.n_frames_built += 0 if outcome.failure else outcome.n_frames
-            self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
-            if len(aligned[subject.path]) == len(subject.jobs):
-                submit(self._shard(client, subject, aligned.pop(subject.path)), subject, None)
-            for task in waiting:
-                submit(*task)
-                break
+        def submit_batch(batch: Batch) -> None:
+            jobs = [job for _, job in batch]
+            submit(client.submit(align_batch, jobs, self._setup, pure=False), batch)
 
-    def _alignments(self, client: Client, subjects: list[Subject]) -> Iterator[tuple[Future[Any], Subject, Job]]:
-        """Submits an alignment each time the next one is asked for."""
-        for subject in subjects:
-            for job in subject.jobs:
-                arguments = (job, self._recipe.align, self._cache_dir, self._versions)
-                yield client.submit(align_recording, *arguments, pure=False), subject, job
+        for batch in islice(waiting, in_flight):
+            submit_batch(batch)
+        for future in running:
+            what = meaning.pop(future)
+            if isinstance(what, Subject):
+                self._finish(out, what, _built(what, future), result)
+                continue
+            outcomes = _outcomes(what, future)
+            if outcomes is None:
+                # one of them kills its worker; alone it takes no others along
+                for pair in what:
+                    submit_batch((pair,))
+                continue
+            for (subject, job), outcome in zip(what, outcomes, strict=True):
+                if outcome.warning and not warned:
+                    warned = True
+                    self._listener.note(f"the cache {self._setup.cache_dir} cannot be written: {outcome.warning}")
+                aligned[subject.path][job.recording.id] = outcome
+                result.n_frames_built += 0 if outcome.failure else outcome.n_frames
+                self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
+                if len(aligned[subject.path]) == len(subject.jobs):
+                    submit(self._shard(client, subject, aligned.pop(subject.path)), subject)
+            for batch in islice(waiting, 1):
+                submit_batch(batch)
+
+    def _batches(self, subjects: list[Subject]) -> Iterator[Batch]:
+        """Recordings in their order; a batch may end one subject and begin the next."""
+        pairs = ((subject, job) for subject in subjects for job in subject.jobs)
+        while batch := tuple(islice(pairs, self._batch_size)):
+            yield batch
 
     def _shard(self, client: Client, subject: Subject, aligned: dict[str, Aligned]) -> Future[Any]:
         outcomes = [aligned[job.recording.id] for job in subject.jobs]
         key = shard_key(subject.head, [(outcome.job, outcome.sha256) for outcome in outcomes])
-        arguments = (subject.path, replace(subject.head, key=key), outcomes, self._cache_dir, self._versions)
+        arguments = (subject.path, replace(subject.head, key=key), outcomes, self._setup)
         return client.submit(build_shard, *arguments, pure=False, priority=SHARDS_FIRST)
 
     def _finish(self, out: Path, subject: Subject, built: BuiltShard, result: PipelineResult) -> None:
@@ -214,15 +222,18 @@ def _ctrl_c_postponed() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _outcome(job: Job, future: Future[Any]) -> Aligned:
-    """The task's outcome. A task that died took its recording with it, not the run."""
+def _outcomes(batch: Batch, future: Future[Any]) -> list[Aligned] | None:
+    """The task's outcomes; None: its worker died, and it was not alone in it. A task takes no run with it."""
     try:
-        outcome: Aligned = future.result()
+        outcomes: list[Aligned] = future.result()
     except KilledWorker:
-        return Aligned(job, "", 0, 0.0, failure=WORKER_DIED)
+        if len(batch) > 1:
+            return None
+        return [Aligned(job, "", 0, 0.0, failure=WORKER_DIED) for _, job in batch]
     except Exception as error:  # a defect of ours must not cost the other recordings
-        return Aligned(job, "", 0, 0.0, failure=f"internal error: {type(error).__name__}: {error}")
-    return outcome
+        failure = f"internal error: {type(error).__name__}: {error}"
+        return [Aligned(job, "", 0, 0.0, failure=failure) for _, job in batch]
+    return outcomes
 
 
 def _built(subject: Subject, future: Future[Any]) -> BuiltShard:

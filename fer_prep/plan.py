@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fer_prep import corpora
+from fer_prep.align.choose import Aligner, choose_aligner
 from fer_prep.corpora import Corpus, Recording, Remark
 from fer_prep.errors import FerPrepError, RecordingError
 from fer_prep.files import is_pointer
@@ -16,11 +18,13 @@ from fer_prep.output import shard_names
 from fer_prep.recipe import Recipe, load_recipe
 from fer_prep.sequence import list_images
 from fer_prep.shards import ShardHead
-from fer_prep.stages import Job
+from fer_prep.stages import AlignSetup, Job
 from fer_prep.versions import tool_versions
 
 POINTER = "large-file pointer, not pulled"
 GROUPS_NAMED = 6  # in one sentence
+# A batch is as large as makes the start of OpenFace a small share of it, and as small as keeps every worker busy.
+STARTUP_SHARE, USUAL_RECORDING_S, BATCHES_PER_WORKER, LARGEST_BATCH = 0.05, 1.5, 4, 32
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,15 @@ class Plan:
     corpus: Corpus
     group_of: dict[str, int]
     unreadable: tuple[Remark, ...]
+    aligner: Aligner
+
+    def setup(self, cache_dir: Path) -> AlignSetup:
+        """What workers need to align by this plan."""
+        return AlignSetup(self.recipe.align, self.aligner.openface, cache_dir, self.versions)
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        return tool_versions(self.aligner.openface)
 
     @property
     def n_groups(self) -> int:
@@ -44,6 +57,14 @@ class Plan:
     def n_workers(self, wanted: int | None) -> int:
         """Worker processes that make sense: one per core, and no more than there are recordings."""
         return min(wanted or os.cpu_count() or 1, len(self.corpus.recordings))
+
+    def batch_size(self, workers: int | None) -> int:
+        """Recordings that one task aligns: several where starting the aligner takes long."""
+        if self.aligner.trial is None:
+            return 1
+        to_hide_the_start = self.aligner.trial.startup_s / (STARTUP_SHARE * USUAL_RECORDING_S)
+        for_all_workers = len(self.corpus.recordings) / (BATCHES_PER_WORKER * self.n_workers(workers))
+        return max(1, min(round(to_hide_the_start), round(for_all_workers), LARGEST_BATCH))
 
     def jobs(self) -> dict[str, tuple[Job, ...]]:
         """Subject -> its recordings, in corpus order."""
@@ -77,6 +98,10 @@ def make_plan(
     length: int | None = None,
     stride: int | None = None,
     face_size: int | None = None,
+    aligner: str | None = None,
+    openface: Path | None = None,
+    landmark_model: str | None = None,
+    mask: bool | None = None,
     rendering: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """Scan a corpus and decide what will be built of it.
@@ -87,6 +112,7 @@ def make_plan(
         root: the corpus' directory; None: $FER_DATA/<dataset>, else data/<dataset>.
         manifest: CSV of the manifest corpus.
         recipe: TOML file; None: the one shipped for the corpus. The options named in `Recipe` override its keys.
+        openface: where OpenFace is; None: $OPENFACE_BIN, else the PATH.
         rendering: called with (done, total) while the sample corpus is rendered.
 
     Raises:
@@ -101,6 +127,9 @@ def make_plan(
         "clips.length": length,
         "clips.stride": stride,
         "align.face_size": face_size,
+        "align.backend": aligner,
+        "align.landmark_model": landmark_model,
+        "align.mask": mask,
     }
     settings = load_recipe(recipe, dataset, overrides)
     corpus = corpora.find(
@@ -110,17 +139,20 @@ def make_plan(
     group_of = assign_groups(corpus.recordings, settings.groups)
     corpus = corpora.choose_classes(corpus, settings.classes)
     left = {recording.subject for recording in corpus.recordings}
+    unreadable = _unreadable(corpus)
+    chosen = choose_aligner(settings.align, openface)
     return Plan(
-        settings,
+        settings.model_copy(update={"align": chosen.recipe}),
         corpus,
         {subject: group_of[subject] for subject in sorted(left, key=natural_key)},
-        _unreadable(corpus),
+        unreadable,
+        chosen,
     )
 
 
 def plan_shards(plan: Plan, out: Path) -> list[Subject]:
     """One shard per subject, subjects in natural order."""
-    corpus, versions = plan.corpus, tool_versions()
+    corpus, versions = plan.corpus, plan.versions
     names, jobs = shard_names(corpus.name, plan.group_of), plan.jobs()
     return [
         Subject(

@@ -55,6 +55,7 @@ def plan_values(forecast: Forecast) -> dict[str, Any]:
         "n_groups": plan.n_groups,
         "counts": [{"label": label, "group": group, "recordings": n} for (label, group), n in counts.items()],
         "subjects": [{"subject": subject, "group": group} for subject, group in plan.group_of.items()],
+        "aligner": plan.aligner.says,
         "warnings": fold_warnings(plan),
         "irregularities": [asdict(remark) for remark in corpus.irregularities],
         "left_out": [asdict(remark) for remark in corpus.left_out],

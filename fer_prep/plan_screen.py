@@ -39,7 +39,12 @@ def print_plan(console: Console, forecast: Forecast, *, out: Path | None, cache:
         if remarks:
             console.print(remark_table(heading, remarks))
     say("")
-    for sentence in (_extent(forecast), _disk(forecast, out, track_cache(cache)), _time(forecast)):
+    for sentence in (
+        printable(plan.aligner.says),
+        _extent(forecast),
+        _disk(forecast, out, track_cache(cache)),
+        _time(forecast),
+    ):
         say(sentence)
     if forecast.existing is not None and out is not None:
         _print_existing(console, forecast.existing, out)

@@ -14,6 +14,9 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+LandmarkModel = Literal["ceclm", "clnf", "clm"]
+
+
 def _check_groups(value: Any) -> Any:
     if value in ("corpus", "subject") or (type(value) is int and 1 <= value <= 1000):
         return value
@@ -52,16 +55,23 @@ class AlignRecipe(_Section):
     """Faces out of frames.
 
     Attributes:
-        backend: the aligner.
+        backend: the aligner; "auto": OpenFace if it works, else the embedded mesh. Shards never say "auto".
         face_size: side of the aligned face, pixels.
-        min_presence: below this confidence of the face mesh a frame counts as having no face.
-        max_gap_frames: gaps up to this length are cut out with an interpolated transform; longer ones stay black.
+        max_gap_frames: gaps up to this length show a face: cut out with an interpolated transform (mesh), or the
+            nearer one (OpenFace); longer ones stay black.
+        min_presence: of the mesh; below this confidence a frame counts as having no face.
+        landmark_model: of OpenFace.
+        mask: of OpenFace; what lies outside the face is black.
+        min_confidence: of OpenFace; below this a frame counts as having no face.
     """
 
-    backend: Literal["mesh"] = "mesh"
+    backend: Literal["auto", "mesh", "openface"] = "auto"
     face_size: int = Field(default=112, ge=16, le=1024)
-    min_presence: float = Field(default=0.5, ge=0, le=1)
     max_gap_frames: int = Field(default=5, ge=0)
+    min_presence: float = Field(default=0.5, ge=0, le=1)
+    landmark_model: LandmarkModel = "ceclm"
+    mask: bool = True
+    min_confidence: float = Field(default=0.725, ge=0, le=1)
 
 
 class FlowRecipe(_Section):

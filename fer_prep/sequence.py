@@ -76,7 +76,7 @@ class Sequence:
         size = (0, 0)
         for file in self.images.files[start_frame:end_frame]:
             try:
-                rgb_HWC = _read_rgb(file)
+                rgb_HWC = read_picture(file)
             except RecordingError as error:
                 error.n_frames = self.n_read
                 raise
@@ -181,7 +181,7 @@ def sequence_sha256(directory: Path) -> str:
     return listing.hexdigest()
 
 
-def _read_rgb(file: Path) -> "NDArray[np.uint8]":
+def read_picture(file: Path) -> "NDArray[np.uint8]":
     """One image file as (H,W,3) uint8 RGB, upright."""
     import av.error
 

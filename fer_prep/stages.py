@@ -4,9 +4,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,20 @@ from joblib.memory import CacheWarning
 from platformdirs import user_cache_path
 
 from fer_prep.align.mesh import MeshFinder
+from fer_prep.align.openface.batch import Result, Wanted
+from fer_prep.align.openface.batch import align_batch as openface_batch
+from fer_prep.align.openface.program import OpenFace
 from fer_prep.align.track import FaceTrack, make_track
 from fer_prep.clips import ClipPlan, plan_clips
 from fer_prep.corpora.recording import Recording
+from fer_prep.decode import open_recording
 from fer_prep.errors import RecordingError
 from fer_prep.flow import track_flow
 from fer_prep.ledger import LedgerRow
 from fer_prep.recipe import AlignRecipe, Recipe
-from fer_prep.sequence import Sequence, open_sequence, sequence_sha256
+from fer_prep.sequence import sequence_sha256
 from fer_prep.shards import ShardHead, StoredRecording, write_shard
 from fer_prep.stored import ShardEntry, file_sha256
-from fer_prep.video import Video, open_video
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,20 @@ class Job:
     recording: Recording
     label: int
     group: int
+
+
+@dataclass(frozen=True)
+class AlignSetup:
+    """By what, and with which memory, recordings are aligned.
+
+    Attributes:
+        openface: set where the recipe's backend is "openface".
+    """
+
+    recipe: AlignRecipe
+    openface: OpenFace | None
+    cache_dir: Path
+    versions: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,23 +98,60 @@ def track_cache(cache: Path | None) -> Path:
     return (cache or Path(os.environ.get("FER_CACHE") or user_cache_path("fer-convlstm") / "tracks")).absolute()
 
 
-def align_recording(job: Job, recipe: AlignRecipe, cache_dir: Path, versions: dict[str, Any]) -> Aligned:
-    """Align one recording into the cache. A recording that cannot be aligned is an outcome, not an exception."""
+def align_batch(jobs: Sequence[Job], setup: AlignSetup) -> list[Aligned]:
+    """Align recordings into the cache. One that cannot be aligned is an outcome, not an exception."""
+    if setup.openface is None or len(jobs) == 1:
+        return [align_recording(job, setup) for job in jobs]
     begin = time.perf_counter()
-    sha256 = ""
+    known: dict[str, str] = {}
+    failed: dict[str, RecordingError] = {}
+    for job in jobs:
+        try:
+            known[job.recording.id] = input_sha256(job.recording.path)
+        except RecordingError as error:
+            failed[job.recording.id] = error
+    missing = [
+        job.recording
+        for job in jobs
+        if job.recording.id in known and not _is_cached(job, known[job.recording.id], setup)
+    ]
+    ready = dict(zip((recording.id for recording in missing), _by_openface(missing, setup), strict=True))
+    share_s = (time.perf_counter() - begin) / len(jobs)
+    return [
+        _failed(job, "", failed[job.recording.id], share_s)
+        if job.recording.id in failed
+        else _keep(job, known[job.recording.id], setup, share_s, ready.get(job.recording.id))
+        for job in jobs
+    ]
+
+
+def align_recording(job: Job, setup: AlignSetup) -> Aligned:
+    """Align one recording into the cache."""
+    begin = time.perf_counter()
     try:
         sha256 = input_sha256(job.recording.path)
-        with warnings.catch_warnings(record=True) as caught:
-            alignment = _cached_alignment(job, sha256, recipe, cache_dir, versions)
     except RecordingError as error:
-        return Aligned(job, sha256, error.n_frames, time.perf_counter() - begin, failure=str(error))
+        return _failed(job, "", error, time.perf_counter() - begin)
+    aligned = _keep(job, sha256, setup, 0.0)
+    return replace(aligned, seconds=time.perf_counter() - begin)
+
+
+def _keep(job: Job, sha256: str, setup: AlignSetup, seconds: float, ready: Result | None = None) -> Aligned:
+    """The outcome of one recording, and its track in the cache."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            alignment = _cached_alignment(job, sha256, setup, ready)
+    except RecordingError as error:
+        return _failed(job, sha256, error, seconds)
     warning = next((str(w.message) for w in caught if issubclass(w.category, CacheWarning)), "")
-    return Aligned(job, sha256, alignment.track.n_frames, time.perf_counter() - begin, warning=warning)
+    return Aligned(job, sha256, alignment.track.n_frames, seconds, warning=warning)
 
 
-def build_shard(
-    path: Path, head: ShardHead, aligned: list[Aligned], cache_dir: Path, versions: dict[str, Any]
-) -> BuiltShard:
+def _failed(job: Job, sha256: str, error: RecordingError, seconds: float) -> Aligned:
+    return Aligned(job, sha256, error.n_frames, seconds, failure=str(error))
+
+
+def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: AlignSetup) -> BuiltShard:
     """Flow, clips and the shard of one subject, from the tracks in the cache.
 
     Raises:
@@ -114,7 +167,7 @@ def build_shard(
                 continue
             begin = time.perf_counter()
             try:
-                alignment = _cached_alignment(outcome.job, outcome.sha256, head.recipe.align, cache_dir, versions)
+                alignment = _cached_alignment(outcome.job, outcome.sha256, setup)
             except RecordingError as error:  # not cached, and the file has changed since it was aligned
                 rows.append(failed_row(outcome.job, str(error), error.n_frames, outcome.seconds))
                 continue
@@ -124,15 +177,6 @@ def build_shard(
 
     entry = write_shard(path, head, stored())
     return BuiltShard(entry, tuple(rows))
-
-
-def open_recording(path: Path) -> AbstractContextManager[Video | Sequence]:
-    """Open a video file, or a directory of numbered images.
-
-    Raises:
-        RecordingError: when it is entered; there is none, or it cannot be read.
-    """
-    return open_sequence(path) if path.is_dir() else open_video(path)
 
 
 def input_sha256(path: Path) -> str:
@@ -148,7 +192,7 @@ def input_sha256(path: Path) -> str:
 def align_file(
     path: Path, sha256: str, start_frame: int, end_frame: int | None, recipe_json: str, versions_json: str
 ) -> Alignment:
-    """Decode and align one file. `sha256` and `versions_json` take no part; they are there to key the cache.
+    """Decode and align one file by the mesh. `sha256` and `versions_json` take no part: they key the cache.
 
     Raises:
         RecordingError: the file cannot be decoded to its end.
@@ -159,20 +203,55 @@ def align_file(
         return Alignment(track, video.fps, video.remark)
 
 
-def _cached_alignment(
-    job: Job, sha256: str, recipe: AlignRecipe, cache_dir: Path, versions: dict[str, Any]
-) -> Alignment:
-    cached = Memory(cache_dir, verbose=0).cache(align_file, ignore=["path"])
-    recording = job.recording
-    alignment: Alignment = cached(
-        recording.path,
+def keep_openface_track(
+    make: Callable[[], Alignment], sha256: str, start_frame: int, end_frame: int | None, recipe_json: str,
+    versions_json: str,
+) -> Alignment:  # fmt: skip
+    """A track by OpenFace, made now or in a batch before. All but `make` only key the cache.
+
+    Raises:
+        RecordingError: OpenFace has made none, or the file cannot be decoded.
+    """
+    return make()
+
+
+def _by_openface(recordings: Sequence[Recording], setup: AlignSetup) -> list[Result]:
+    assert setup.openface is not None
+    wanted = [Wanted(r.path, r.start_frame, r.end_frame) for r in recordings]
+    return openface_batch(wanted, setup.openface, setup.recipe, _finder(setup.recipe.min_presence))
+
+
+def _cached_alignment(job: Job, sha256: str, setup: AlignSetup, ready: Result | None = None) -> Alignment:
+    """From the cache, else as it is ready, else made anew."""
+    memory, keys = Memory(setup.cache_dir, verbose=0), _keys(job, sha256, setup)
+    if setup.openface is None:
+        mesh_track: Alignment = memory.cache(align_file, ignore=["path"])(job.recording.path, *keys)
+        return mesh_track
+
+    def make() -> Alignment:
+        (result,) = [ready] if ready is not None else _by_openface([job.recording], setup)
+        if isinstance(result, RecordingError):
+            raise result
+        return Alignment(result.track, result.fps, result.remark)
+
+    track: Alignment = memory.cache(keep_openface_track, ignore=["make"])(make, *keys)
+    return track
+
+
+def _is_cached(job: Job, sha256: str, setup: AlignSetup) -> bool:
+    cached = Memory(setup.cache_dir, verbose=0).cache(keep_openface_track, ignore=["make"])
+    return bool(cached.check_call_in_cache(None, *_keys(job, sha256, setup)))
+
+
+def _keys(job: Job, sha256: str, setup: AlignSetup) -> tuple[str, int, int | None, str, str]:
+    """What decides a track."""
+    return (
         sha256,
-        recording.start_frame,
-        recording.end_frame,
-        recipe.model_dump_json(),
-        json.dumps(versions, sort_keys=True),
+        job.recording.start_frame,
+        job.recording.end_frame,
+        setup.recipe.model_dump_json(),
+        json.dumps(setup.versions, sort_keys=True),
     )
-    return alignment
 
 
 @cache

@@ -9,12 +9,17 @@ import numpy as np
 
 from fer_prep import __version__
 from fer_prep.align.mesh import MODELS
+from fer_prep.align.openface.program import OpenFace
 from fer_prep.stored import file_sha256
 
 
+def tool_versions(openface: OpenFace | None = None) -> dict[str, Any]:
+    """Tool -> version; "models" -> {file: sha256}; "openface" -> hash over program and models, where it aligns."""
+    return _own_versions() | ({"openface": openface.identity} if openface else {})
+
+
 @cache
-def tool_versions() -> dict[str, Any]:
-    """Tool -> version; "models" -> {file: sha256}."""
+def _own_versions() -> dict[str, Any]:
     return {
         "fer_prep": __version__,
         "opencv": cv2.__version__,

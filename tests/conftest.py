@@ -22,3 +22,18 @@ def shared_facts() -> Path:
     if not facts.is_dir():
         pytest.skip(f"the published lists of the corpora are not at {facts}")
     return facts
+
+
+@pytest.fixture(scope="session")
+def openface() -> Path:
+    """The directory of the contract, the golden runs and the recorded failures of a real OpenFace."""
+    recorded = SHARED_DATA.parent / "openface"
+    if not recorded.is_dir():
+        pytest.skip(f"the recorded runs of OpenFace are not at {recorded}")
+    return recorded
+
+
+@pytest.fixture(scope="session")
+def golden(openface: Path) -> Path:
+    """Its good runs."""
+    return openface / "golden"

@@ -70,8 +70,11 @@ def write(directory: Path) -> None:
     from fer_prep.shards import ShardHead, StoredRecording, write_shard
 
     recipe = Recipe(
-        corpus="manifest", groups=2, align=AlignRecipe(face_size=SIZE), clips=ClipRecipe(length=LENGTH, stride=STRIDE)
-    )
+        corpus="manifest",
+        groups=2,
+        align=AlignRecipe(backend="mesh", face_size=SIZE),
+        clips=ClipRecipe(length=LENGTH, stride=STRIDE),
+    )  # fmt: skip
     versions = {"fer_prep": "golden"}
 
     def stored(recording: GoldenRecording) -> StoredRecording:

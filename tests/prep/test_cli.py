@@ -12,8 +12,8 @@ from fer_prep import __version__
 from fer_prep.cli import main
 
 CORPUS_OPTIONS = [
-    "--classes", "--dataset", "--face-size", "--groups", "--include", "--include-unsegmented", "--length", "--manifest",
-    "--recipe", "--root", "--select", "--stride",
+    "--aligner", "--classes", "--dataset", "--face-size", "--groups", "--include", "--include-unsegmented",
+    "--landmark-model", "--length", "--manifest", "--mask", "--openface", "--recipe", "--root", "--select", "--stride",
 ]  # fmt: skip
 WORK_OPTIONS = ["--cache", "--out", "--rebuild", "--workers"]
 
@@ -27,7 +27,9 @@ def test_options_change_only_on_purpose() -> None:
         "build": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug"]),
         "plan": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug", "--json", "--no-calibrate"]),
         "datasets": ["--debug"],
+        "doctor": ["--cache", "--debug", "--landmark-model", "--openface"],
         "recipe": ["--debug"],
+        "cache": ["--all", "--cache", "--debug", "--max-size", "--older-than", "--prune"],
     }
 
 

@@ -9,7 +9,7 @@ from distributed.scheduler import WorkerState
 
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import FerPrepError
-from fer_prep.pipeline import _built, _outcome
+from fer_prep.pipeline import _built, _outcomes
 from fer_prep.plan import Subject
 from fer_prep.recipe import Recipe
 from fer_prep.shards import ShardHead
@@ -17,6 +17,9 @@ from fer_prep.stages import Job
 
 JOB = Job(Recording("a.mp4", "a.mp4", Path("a.mp4"), "7", "joy"), label=0, group=1)
 SUBJECT = Subject(Path("out/x.h5"), ShardHead("manifest", "7", 1, ("joy",), Recipe(corpus="manifest"), {}, ""), (JOB,))
+
+
+BATCH = ((SUBJECT, JOB),)
 
 
 class Lost:
@@ -37,13 +40,19 @@ DEAD = KilledWorker("task", cast("WorkerState", None), 3)
 
 
 def test_a_recording_that_kills_its_workers_is_a_failed_row() -> None:
-    assert _outcome(JOB, lost(DEAD)).failure.startswith("worker died: ")
+    (outcome,) = _outcomes(BATCH, lost(DEAD)) or []
+    assert outcome.failure.startswith("worker died: ")
     (row,) = _built(SUBJECT, lost(DEAD)).rows
     assert (row.recording, row.status, row.kind) == ("a.mp4", "failed", "worker died")
 
 
 def test_a_defect_of_ours_costs_one_recording_and_is_called_so() -> None:
-    assert _outcome(JOB, lost(ValueError("oops"))).failure == "internal error: ValueError: oops"
+    (outcome,) = _outcomes(BATCH, lost(ValueError("oops"))) or []
+    assert outcome.failure == "internal error: ValueError: oops"
+
+
+def test_a_batch_whose_worker_died_is_tried_one_by_one() -> None:
+    assert _outcomes(BATCH + BATCH, lost(DEAD)) is None
 
 
 def test_a_shard_that_cannot_be_written_ends_the_run_with_its_sentence() -> None:

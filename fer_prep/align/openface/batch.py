@@ -1,0 +1,181 @@
+"""Recordings through OpenFace, several in one process to save its start-up, and each one proved or refused by itself.
+
+A batch ends at the first input that OpenFace cannot open, and says nothing of the others. What a run has finished is
+kept; the rest is run again one by one, so that one bad file costs one file. What fails alone is tried once more.
+"""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fer_prep.align.mesh import MeshFinder
+from fer_prep.align.openface.matrices import read_reference
+from fer_prep.align.openface.output import Output, read_output
+from fer_prep.align.openface.program import OpenFace
+from fer_prep.align.openface.run import Input, Run, private_directory, run_openface
+from fer_prep.align.openface.track import openface_track
+from fer_prep.align.track import FaceTrack
+from fer_prep.decode import open_recording
+from fer_prep.errors import RecordingError
+from fer_prep.recipe import AlignRecipe
+from fer_prep.video import check_part
+
+TRIES_ALONE = 2
+# what OpenFace says, and what it means
+MEANINGS = {
+    "CEN patch experts": "OpenFace lacks the weights of its model",
+    "Could not find the landmark detection model": "OpenFace lacks its model",
+    "Could not load the landmark detector": "OpenFace lacks its model",
+    "could not open the output file": "OpenFace cannot write",
+    "The output CSV file is not open": "OpenFace cannot write",
+    "No space left": "OpenFace cannot write",
+    "Failed to open the video file": "OpenFace cannot open it",
+    "Provided directory does not exist": "OpenFace cannot open it",
+    "No images found in the directory": "OpenFace cannot open it",
+}
+HOPELESS = ("OpenFace lacks its model", "OpenFace lacks the weights of its model")  # nothing gained by a second try
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A recording, or a part of it, that is to be aligned."""
+
+    path: Path
+    start_frame: int = 0
+    end_frame: int | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """An aligned recording."""
+
+    track: FaceTrack
+    fps: float | None
+    remark: str
+
+
+Result = Made | RecordingError
+
+
+def align_batch(wanted: Sequence[Wanted], openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder) -> list[Result]:
+    """Align recordings by OpenFace; each result is a track, or the reason why there is none.
+
+    Args:
+        finder: for the second opinion on what OpenFace calls a face.
+    """
+    batch = _Batch(openface, recipe, finder)
+    results: dict[int, Result] = {}
+    inputs: dict[int, Input] = {}
+    for k, item in enumerate(wanted):
+        try:
+            inputs[k] = Input(item.path, f"{k:06}", _expected_frames(item.path))
+        except RecordingError as error:
+            results[k] = error
+    # how OpenFace orders videos and directories that are given together is not known
+    for of_directories in (False, True):
+        group = {k: item for k, item in inputs.items() if item.path.is_dir() == of_directories}
+        if group:
+            results |= batch.align({k: (wanted[k], item) for k, item in group.items()})
+    return [results[k] for k in range(len(wanted))]
+
+
+class _Batch:
+    """Runs of one program by one recipe."""
+
+    def __init__(self, openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder) -> None:
+        self._openface, self._recipe, self._finder = openface, recipe, finder
+        self._reference = read_reference(openface.reference) if openface.reference else None
+
+    def align(self, group: dict[int, tuple[Wanted, Input]]) -> dict[int, Result]:
+        results = self._run(group)
+        for k in group:
+            tries = 1 if len(group) == 1 else 0
+            while tries < TRIES_ALONE and _worth_another_try(results[k]):
+                results |= self._run({k: group[k]})
+                tries += 1
+        return results
+
+    def _run(self, group: dict[int, tuple[Wanted, Input]]) -> dict[int, Result]:
+        inputs = [item for _, item in group.values()]
+        size = self._recipe.face_size
+        try:
+            with private_directory(sum(item.n_frames for item in inputs), size) as home:
+                run = run_openface(self._openface, inputs, home, face_size=size, mask=self._recipe.mask)
+                return {k: self._result(home / "out", item, source, run) for k, (item, source) in group.items()}
+        except OSError as error:
+            failure = RecordingError("OpenFace cannot be run", f"{self._openface.program}: {error.strerror}")
+            return dict.fromkeys(group, failure)
+
+    def _result(self, out: Path, wanted: Wanted, source: Input, run: Run) -> Result:
+        try:
+            n_frames, fps, video_remark = _decode(wanted)
+            output = self._proven(out, source, n_frames, run)
+            with open_recording(wanted.path) as video:
+                frames = video.frames(wanted.start_frame, wanted.end_frame)
+                part = _part(output, slice(wanted.start_frame, wanted.end_frame))
+                track, remark = openface_track(part, frames, self._recipe, self._finder, self._reference)
+        except RecordingError as error:
+            return error
+        return Made(track, fps, "; ".join(filter(None, (video_remark, remark))))
+
+    def _proven(self, out: Path, source: Input, n_frames: int, run: Run) -> Output:
+        try:
+            return read_output(out, source.stem, source.path, n_frames=n_frames, face_size=self._recipe.face_size)
+        except RecordingError as error:
+            raise _meaning(error, source.path, run) from error
+
+
+def _worth_another_try(result: Result) -> bool:
+    """Only OpenFace's failures are: what we cannot decode ourselves will not get better."""
+    return isinstance(result, RecordingError) and result.kind.startswith("OpenFace") and result.kind not in HOPELESS
+
+
+def _meaning(error: RecordingError, path: Path, run: Run) -> RecordingError:
+    """The best reason that there is: how the run ended, what it said, else what is wrong with its files."""
+    if run.returncode is None:
+        return RecordingError(
+            "OpenFace timed out", f"{path}: killed after {run.seconds:.0f} s; try fewer --workers, or --aligner mesh"
+        )
+    for words, kind in MEANINGS.items():
+        if words in run.said:
+            line = next(line for line in run.said.splitlines() if words in line)
+            return RecordingError(kind, f"{path}: {line.strip()}", n_frames=error.n_frames)
+    if run.returncode < 0:
+        name = signal.Signals(-run.returncode).name if -run.returncode in set(signal.Signals) else str(-run.returncode)
+        return RecordingError("OpenFace died", f"{path}: by {name}; {error.sentence}", n_frames=error.n_frames)
+    return error
+
+
+def _expected_frames(path: Path) -> int:
+    """By its header; what cannot even be opened never reaches OpenFace."""
+    with open_recording(path) as video:
+        return video.n_expected
+
+
+def _decode(wanted: Wanted) -> tuple[int, float | None, str]:
+    """Frames that the whole file has, its frames per second, and its remark.
+
+    Raises:
+        RecordingError: it cannot be decoded as far as it is wanted.
+    """
+    with open_recording(wanted.path) as video:
+        try:
+            for _ in video.frames():
+                pass
+        except RecordingError:
+            if wanted.end_frame is None or video.n_read < wanted.end_frame:
+                raise
+        check_part(wanted.path, video.n_read, wanted.start_frame, wanted.end_frame)
+        return video.n_read, video.fps, video.remark
+
+
+def _part(output: Output, part: slice) -> Output:
+    return replace(
+        output,
+        success_N=output.success_N[part],
+        confidence_N=output.confidence_N[part],
+        points_N68x2=output.points_N68x2[part],
+        rgb_NHWC=output.rgb_NHWC[part],
+        has_image_N=output.has_image_N[part],
+    )
