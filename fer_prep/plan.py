@@ -23,7 +23,6 @@ from fer_prep.versions import tool_versions
 
 POINTER = "large-file pointer, not pulled"
 GROUPS_NAMED = 6  # in one sentence
-# A batch is as large as makes the start of OpenFace a small share of it, and as small as keeps every worker busy.
 STARTUP_SHARE, USUAL_RECORDING_S, BATCHES_PER_WORKER, LARGEST_BATCH = 0.05, 1.5, 4, 32
 
 
@@ -62,9 +61,7 @@ class Plan:
         """Recordings that one task aligns: several where starting the aligner takes long."""
         if self.aligner.trial is None:
             return 1
-        to_hide_the_start = self.aligner.trial.startup_s / (STARTUP_SHARE * USUAL_RECORDING_S)
-        for_all_workers = len(self.corpus.recordings) / (BATCHES_PER_WORKER * self.n_workers(workers))
-        return max(1, min(round(to_hide_the_start), round(for_all_workers), LARGEST_BATCH))
+        return best_batch_size(self.aligner.trial.startup_s, len(self.corpus.recordings), self.n_workers(workers))
 
     def jobs(self) -> dict[str, tuple[Job, ...]]:
         """Subject -> its recordings, in corpus order."""
@@ -83,6 +80,13 @@ class Subject:
     path: Path
     head: ShardHead
     jobs: tuple[Job, ...]
+
+
+def best_batch_size(startup_s: float, n_recordings: int, n_workers: int) -> int:
+    """As many recordings as make the start of the aligner a small share, and as few as keep all workers busy."""
+    to_hide_the_start = startup_s / (STARTUP_SHARE * USUAL_RECORDING_S)
+    for_all_workers = n_recordings / (BATCHES_PER_WORKER * n_workers)
+    return max(1, min(round(to_hide_the_start), round(for_all_workers), LARGEST_BATCH))
 
 
 def make_plan(

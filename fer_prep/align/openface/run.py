@@ -19,7 +19,7 @@ MEMORY_DISK = Path("/dev/shm")  # Linux's file system in memory
 BYTES_PER_PIXEL = 3
 SPARE_BYTES = 200_000_000  # left free on the disk in memory
 # CE-CLM on one busy core was never measured; CLNF does some 50 frames a second
-SECONDS_PER_FRAME, SECONDS_TO_START = 1.0, 120.0
+SECONDS_PER_FRAME, SECONDS_TO_START = 0.5, 120.0
 TAIL = 2000  # characters of its output that are looked at
 
 
