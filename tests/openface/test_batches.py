@@ -1,5 +1,6 @@
 """Batches through the stand-in: what is finished is kept, what fails has its reason, and nothing takes others along."""
 
+import os
 import shutil
 import threading
 import time
@@ -21,6 +22,7 @@ from fer_prep.align.openface.batch import Made, Result, Wanted, align_batch
 from fer_prep.align.openface.program import OpenFace, with_model
 from fer_prep.errors import RecordingError
 from fer_prep.recipe import AlignRecipe
+from fer_prep.sequence import ImageList, list_images
 
 RECIPE = AlignRecipe(backend="openface", landmark_model="clnf")
 
@@ -111,7 +113,7 @@ def test_three_bad_files_of_twelve_cost_three_files(
         ({"stop_at_frame": 40}, "OpenFace stopped early", "75 frames, but OpenFace wrote 39 rows"),
         ({"drop_rows": [7]}, "OpenFace wrote a broken table", "not numbered 1, 2, 3"),
         ({"drop_images": [7]}, "OpenFace wrote no image", "no image of frame 7"),
-        ({"no_images": True}, "OpenFace wrote no image", "no image of frame 1"),
+        ({"no_images": True}, "OpenFace cannot write", "Could not output similarity aligned image"),
         ({"wrong_size_images": [7]}, "OpenFace wrote other images", "frame 7 is 119×119 and not 112×112"),
         ({"zero_byte_images_from": 30}, "OpenFace wrote a broken table", "is the disk full?"),
         ({"truncate_csv_bytes": 0}, "OpenFace wrote a broken table", "no column frame"),
@@ -178,6 +180,63 @@ def test_a_killed_openface_costs_time_only(
     killer.join()
     assert kinds(results) == ["made"] * 3
     assert len(runs) > 1
+
+
+def test_words_in_a_file_name_are_no_reason(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder
+) -> None:
+    folder = tmp_path / "No space left"
+    folder.mkdir()
+    shutil.copy(shared_data / "real/grid/bbaf2n.mpg", folder / "a.mpg")
+    (result,) = align_batch([Wanted(folder / "a.mpg")], standin(tmp_path, golden, {"drop_images": [3]}), RECIPE, finder)
+    assert kinds([result]) == ["OpenFace wrote no image"]
+
+
+def test_loading_the_weights_is_not_lacking_them(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, runs: list[int]
+) -> None:
+    said = "Reading the intensity CEN patch experts from: model/patch_experts/cen_patches_0.25_of.dat....Done"
+    openface = standin(tmp_path, golden, {"rc": 1, "stdout": said, "times": 1})
+    assert kinds(align_batch(grid(shared_data, 1), openface, RECIPE, finder)) == ["made"]
+    assert runs == [1, 1]
+
+
+def test_a_reason_is_found_in_much_noise(golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder) -> None:
+    act: Act = {"rc": 0, "noise_bytes": 20_000, "stdout": "Failed to open the video file at location: x"}
+    (result,) = align_batch(grid(shared_data, 1), standin(tmp_path, golden, act), RECIPE, finder)
+    assert kinds([result]) == ["OpenFace cannot open it"]
+
+
+def test_images_that_vanish_cost_their_own_recording(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = golden / "ck_sequence/input/S000/001", tmp_path / "bad"
+    shutil.copytree(good, bad)
+    original = list_images
+
+    def gone(directory: Path) -> ImageList:
+        if directory == bad:
+            shutil.rmtree(bad, ignore_errors=True)
+        return original(directory)
+
+    monkeypatch.setattr(running, "list_images", gone)
+    results = align_batch([Wanted(good), Wanted(bad)], standin(tmp_path, golden), RECIPE, finder)
+    assert kinds(results) == ["made", "no such file"]
+
+
+def test_what_killed_workers_left_in_memory_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "MEMORY_DISK", tmp_path)
+    names = ("999999999-a", f"{os.getpid()}-b", "999999998-c")
+    old, live, young = (tmp_path / f"fer-prep-openface-{name}" for name in names)
+    for folder in (old, live, young):
+        folder.mkdir()
+    for folder in (old, live):
+        os.utime(folder, (0, 0))
+    with running.private_directory(1, 112) as home:
+        assert home.parent == tmp_path
+        assert not old.exists()
+    assert live.exists()
+    assert young.exists()
 
 
 def test_faces_that_are_none_are_not_detected(

@@ -62,7 +62,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Played:
-    """What becomes of each input. `starts`: of OpenFace; 0: our own decoder refuses, and its reason is the better one."""
+    """What becomes of each input. `starts`: of OpenFace; 0: our decoder refuses before, with a better reason."""
 
     outcomes: dict[str, Tracked | Refused]
     starts: int = 1
@@ -182,7 +182,10 @@ TABLE: dict[str, Played | Excluded | Special] = {
     "img_ok": OTHER_PROGRAM,
     "late20": tracked("late20.mp4", 40, "25-40"),
     "late20_nobadaligned": Excluded(f"-nobadaligned {NOT_PASSED}", known_flags_only),
-    "midcorrupt": decoded_after("midcorrupt.avi", "damaged", "midcorrupt.avi cannot be decoded after frame"),
+    # both decoders skip the frame with the hole; one lost frame of 20 is within what containers miscount
+    "midcorrupt": tracked(
+        "midcorrupt.avi", 19, "1-19", "fewer frames than declared: 19 of 20; faces that only OpenFace sees: frames 1-19"
+    ),
     "mloc_missing": Special("test_a_missing_model_or_its_weights_are_told_before_anything_runs"),
     "no_arguments": Excluded(
         "there are always arguments", lambda command: len(command) > 1, Refused("OpenFace wrote nothing", "no table")
@@ -195,17 +198,23 @@ TABLE: dict[str, Played | Excluded | Special] = {
     "one": tracked("one.mp4", 1, "1"),
     "one_cpu_deadlock": Special("test_a_batch_with_one_visible_cpu_ends_by_the_time_limit"),
     "outdir_create_denied": Excluded(
-        PRIVATE, own_out_dir, Refused("OpenFace died", "by SIGABRT; ")  # its reason is on stderr, and not looked for
+        PRIVATE,
+        own_out_dir,
+        Refused("OpenFace cannot write", "create_directory: Permission denied"),
     ),
-    "outdir_is_file": Excluded(PRIVATE, own_out_dir, Refused("OpenFace cannot write", "could not open the output file")),
-    "outdir_parent_is_file": Excluded(PRIVATE, own_out_dir, Refused("OpenFace died", "by SIGABRT; ")),
+    "outdir_is_file": Excluded(
+        PRIVATE, own_out_dir, Refused("OpenFace cannot write", "could not open the output file")
+    ),
+    "outdir_parent_is_file": Excluded(
+        PRIVATE, own_out_dir, Refused("OpenFace cannot write", "create_directory: Not a directory")
+    ),
     "outdir_write_denied": Excluded(
         PRIVATE, own_out_dir, Refused("OpenFace cannot write", "could not open the output file")
     ),
     "rot180": tracked("rot180.mp4", 20, ""),
     # OpenFace calls frames 2-20 found at 0.98, fitted upright to a face that lies: the second opinion refuses them
     "rot90": tracked("rot90.mp4", 20, "", "implausible faces of OpenFace not used: 19 frames (2-20)"),
-    "sigterm_midway": Special("test_a_terminated_openface_is_tried_again_and_then_named_by_its_signal"),
+    "sigterm_midway": Special("test_a_terminated_openface_is_named_by_its_signal_and_its_rows_are_not_used"),
     "simsize_not_a_number": Excluded(
         "the recipe's face size is a whole number of 16 … 1024",
         lambda command: all(size.isdecimal() for size in values(command, "-simsize")),
@@ -224,6 +233,7 @@ TABLE: dict[str, Played | Excluded | Special] = {
     "unopenable_random_avi": decoded("random.avi", "cannot be opened", "is no complete video file"),
     "unopenable_text_avi": decoded("text.avi", "cannot be opened", "is no complete video file"),
     "unopenable_zero_avi": decoded("zero.avi", "empty file", "zero.avi has 0 bytes"),
+    "vanish20": tracked("vanish20.mp4", 40, "1-20"),
 }
 PLAYED = {name: row for name, row in TABLE.items() if isinstance(row, Played)}
 EXCLUDED = {name: row for name, row in TABLE.items() if isinstance(row, Excluded)}
@@ -312,19 +322,19 @@ def script(home: Path, lines: str) -> OpenFace:
     return with_model(program, "clnf")
 
 
-def parrot(home: Path, case_name: str) -> OpenFace:
-    """A program that says what OpenFace said, ends as it ended, and writes nothing."""
+def parrot(home: Path, case_name: str, rc: int) -> OpenFace:
+    """A program that says what OpenFace said, ends with this code (negative: by this signal), and writes nothing."""
     case = CASES[case_name]
+    home.mkdir()
     for stream in ("stdout", "stderr"):
         (home / stream).write_text(case[stream].replace("{BIN}", "/opt/OpenFace/build/bin"))
-    rc = case["rc"]
     end = f"kill -{-rc} $$" if rc < 0 else f"exit {rc}"
     return script(home, f'echo >> "$HERE/starts"\ncat "$HERE/stderr" >&2\ncat "$HERE/stdout"\n{end}\n')
 
 
 def frames(text: str) -> list[int]:
     """'1-3 7' -> 1, 2, 3, 7."""
-    found = []
+    found: list[int] = []
     for part in text.split():
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
@@ -435,21 +445,27 @@ def test_a_recorded_flag_that_the_wrapper_never_passes_would_be_noticed() -> Non
 def test_what_cannot_happen_has_its_name_if_it_happens(
     name: str, films: Callable[[str], Path], tmp_path: Path, finder: MeshFinder
 ) -> None:
-    (result,) = align_batch([Wanted(films("one.mp4"))], parrot(tmp_path, name), RECIPE, finder)
-    check(result, SAID[name])
     hopeless = SAID[name].kind.startswith("OpenFace lacks")
-    assert len((tmp_path / "starts").read_text()) == (1 if hopeless else 2)
+    for rc in CASES[name].get("rc_seen", [CASES[name]["rc"]]):
+        home = tmp_path / str(rc)
+        (result,) = align_batch([Wanted(films("one.mp4"))], parrot(home, name, rc), RECIPE, finder)
+        check(result, SAID[name])
+        assert len((home / "starts").read_text()) == (1 if hopeless else 2)
 
 
-@pytest.mark.parametrize("place", ["a file in its place", "no directory there", "the model is garbage"])
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            'rmdir out; : > out; exec "$STANDIN" "$@"',
+            Refused("OpenFace cannot write", "could not open the output file"),
+        ),
+        ('"$STANDIN" "$@"; rm -r out', Refused("OpenFace wrote nothing", "there is no table")),
+    ],
+)
 def test_an_out_directory_that_is_lost_under_way_is_no_track(
-    place: str, films: Callable[[str], Path], tmp_path: Path, finder: MeshFinder
+    lines: str, expected: Refused, films: Callable[[str], Path], tmp_path: Path, finder: MeshFinder
 ) -> None:
-    lines, expected = {
-        "a file in its place": ('rmdir out; : > out; exec "$STANDIN" "$@"', Refused("OpenFace cannot write", "out/")),
-        "no directory there": ('"$STANDIN" "$@"; rm -r out', Refused("OpenFace wrote nothing", "no table")),
-        "the model is garbage": ("kill -ABRT $$", Refused("OpenFace died", "by SIGABRT; ")),
-    }[place]
     (result,) = align_batch([Wanted(films("one.mp4"))], script(tmp_path, lines), RECIPE, finder)
     check(result, expected)
 
@@ -486,7 +502,9 @@ def test_the_other_program_is_never_named_and_is_refused_on_trial(tmp_path: Path
     row = "0, 0.983"
     other.write_text(f"#!/bin/sh\nprintf 'face, confidence\\n{row}\\n' > out/probe.csv\necho 'Starting tracking'\n")
     other.chmod(0o755)
-    with pytest.raises(FerPrepError, match="does not work: it ended with 0, saying 'Starting tracking'; .*column frame"):
+    with pytest.raises(
+        FerPrepError, match=r"does not work: it ended with 0, saying 'Starting tracking'; .*column frame"
+    ):
         choose_aligner(RECIPE, other)
 
 
@@ -553,28 +571,20 @@ def test_a_disk_that_is_full_for_one_run_costs_a_run(
     assert len(starts_of(openface.program)) == 3
 
 
-def test_a_terminated_openface_is_tried_again_and_then_named_by_its_signal(
+def test_a_terminated_openface_is_named_by_its_signal_and_its_rows_are_not_used(
     films: Callable[[str], Path], tmp_path: Path, finder: MeshFinder
 ) -> None:
-    rows = '[ "$(wc -l < out/000000.csv 2> /dev/null || echo 0)" -gt 3 ]'
-    lines = f"""
+    lines = """
 echo >> "$HERE/starts"
-STANDIN_PLAY='{{"frame_s": 0.05}}' "$STANDIN" "$@" &
-until {rows}; do sleep 0.05; done
+STANDIN_PLAY='{"frame_s": 0.05}' "$STANDIN" "$@" &
+until [ "$(wc -l 2> /dev/null < out/000000.csv || echo 0)" -gt 3 ]; do sleep 0.05; done
 kill -TERM $!
 wait $!
-[ "$(wc -l < "$HERE/starts")" -gt "$(cat "$HERE/ends")" ] && exec "$STANDIN" "$@"
 kill -TERM $$
 """
-    openface = script(tmp_path, lines)
-    (tmp_path / "ends").write_text("9")
-    (result,) = align_batch([Wanted(films("long.wmv"))], openface, RECIPE, finder)
-    check(result, Refused("OpenFace died", f"by {signal.SIGTERM.name}; "))
-    assert "long.wmv has 288 frames, but OpenFace wrote" in str(result)
-    assert (tmp_path / "starts").read_text() == "\n\n"
-    (tmp_path / "ends").write_text("3")  # only the first of the next two
-    (result,) = align_batch([Wanted(films("long.wmv"))], openface, RECIPE, finder)
-    check(result, Tracked(288, "1-288"))
+    (result,) = align_batch([Wanted(films("long.wmv"))], script(tmp_path, lines), RECIPE, finder)
+    check(result, Refused("OpenFace died", f"by {signal.SIGTERM.name}, after "))
+    assert len((tmp_path / "starts").read_text()) == 2
 
 
 def test_a_batch_with_one_visible_cpu_ends_by_the_time_limit(

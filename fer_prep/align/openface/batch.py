@@ -13,6 +13,7 @@ from fer_prep.align.mesh import MeshFinder
 from fer_prep.align.openface.matrices import read_reference
 from fer_prep.align.openface.output import Output, read_output
 from fer_prep.align.openface.program import OpenFace
+from fer_prep.align.openface.reasons import HOPELESS, explain
 from fer_prep.align.openface.run import Input, Run, private_directory, run_openface
 from fer_prep.align.openface.track import openface_track
 from fer_prep.align.track import FaceTrack
@@ -22,19 +23,7 @@ from fer_prep.recipe import AlignRecipe
 from fer_prep.video import check_part
 
 TRIES_ALONE = 2
-# what OpenFace says, and what it means
-MEANINGS = {
-    "CEN patch experts": "OpenFace lacks the weights of its model",
-    "Could not find the landmark detection model": "OpenFace lacks its model",
-    "Could not load the landmark detector": "OpenFace lacks its model",
-    "could not open the output file": "OpenFace cannot write",
-    "The output CSV file is not open": "OpenFace cannot write",
-    "No space left": "OpenFace cannot write",
-    "Failed to open the video file": "OpenFace cannot open it",
-    "Provided directory does not exist": "OpenFace cannot open it",
-    "No images found in the directory": "OpenFace cannot open it",
-}
-HOPELESS = ("OpenFace lacks its model", "OpenFace lacks the weights of its model")  # nothing gained by a second try
+NOT_RUN = "OpenFace cannot be run"
 
 
 @dataclass(frozen=True)
@@ -103,9 +92,12 @@ class _Batch:
             with private_directory(sum(item.n_frames for item in inputs), size) as home:
                 run = run_openface(self._openface, inputs, home, face_size=size, mask=self._recipe.mask)
                 return {k: self._result(home / "out", item, source, run) for k, (item, source) in group.items()}
+        except RecordingError as error:
+            # one directory of images is not what it was; alone, each says for itself
+            return dict.fromkeys(group, RecordingError(NOT_RUN, error.sentence))
         except OSError as error:
-            failure = RecordingError("OpenFace cannot be run", f"{self._openface.program}: {error.strerror}")
-            return dict.fromkeys(group, failure)
+            where = f"{error.filename}: " if error.filename else ""
+            return dict.fromkeys(group, RecordingError(NOT_RUN, f"{where}{error.strerror}; is the disk full?"))
 
     def _result(self, out: Path, wanted: Wanted, source: Input, run: Run) -> Result:
         try:
@@ -135,15 +127,16 @@ def _meaning(error: RecordingError, path: Path, run: Run) -> RecordingError:
     """The best reason that there is: how the run ended, what it said, else what is wrong with its files."""
     if run.returncode is None:
         return RecordingError(
-            "OpenFace timed out", f"{path}: killed after {run.seconds:.0f} s; try fewer --workers, or --aligner mesh"
+            "OpenFace timed out", f"{path}: killed after {run.seconds:.0f} s; try --aligner mesh, and fer-prep doctor"
         )
-    for words, kind in MEANINGS.items():
-        if words in run.said:
-            line = next(line for line in run.said.splitlines() if words in line)
-            return RecordingError(kind, f"{path}: {line.strip()}", n_frames=error.n_frames)
+    explained = explain(run.said, str(path))
+    if explained:
+        kind, line = explained
+        return RecordingError(kind, f"{path}: {line}", n_frames=error.n_frames)
     if run.returncode < 0:
         name = signal.Signals(-run.returncode).name if -run.returncode in set(signal.Signals) else str(-run.returncode)
-        return RecordingError("OpenFace died", f"{path}: by {name}; {error.sentence}", n_frames=error.n_frames)
+        rows = f", after {error.n_frames} rows" if error.n_frames else ""
+        return RecordingError("OpenFace died", f"{path}: by {name}{rows}", n_frames=error.n_frames)
     return error
 
 

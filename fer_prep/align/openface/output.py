@@ -97,6 +97,14 @@ def _read_table(path: Path, source: Path) -> tuple[Dialect, NDArray[np.float64]]
     return "2.0" if header.startswith("frame, ") else "2.2", table
 
 
+def _content(path: Path | None) -> bytes:
+    """Empty where there is no such file, or it cannot be read."""
+    try:
+        return path.read_bytes() if path else b""
+    except OSError:
+        return b""
+
+
 def _no_table(source: Path, why: str) -> RecordingError:
     return RecordingError("OpenFace wrote a broken table", f"{source}: {why}; is the disk full?")
 
@@ -110,7 +118,7 @@ def _read_images(
     by_frame = {path.stem: path for path in folder.glob("frame_det_00_*.*")}
     for k in np.flatnonzero(success_N):
         path = by_frame.get(f"frame_det_00_{k + 1:06}")
-        content = np.frombuffer(path.read_bytes(), np.uint8) if path else np.empty(0, np.uint8)
+        content = np.frombuffer(_content(path), np.uint8)
         image_HWC = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
         if image_HWC is None:
             found = "no image" if path is None else "an empty or broken image"

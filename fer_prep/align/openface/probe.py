@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fer_prep.align.openface.output import Dialect, read_output
 from fer_prep.align.openface.program import OpenFace
+from fer_prep.align.openface.reasons import explain
 from fer_prep.align.openface.run import Input, run_openface
 from fer_prep.errors import FerPrepError, RecordingError
 
@@ -63,9 +64,11 @@ def try_out(openface: OpenFace, *, limit_s: float | None = None) -> Trial:
         try:
             output = read_output(Path(home, "out"), "probe", PICTURE, n_frames=1, face_size=FACE_SIZE)
         except RecordingError as error:
-            last = run.said.strip().splitlines()[-1:] or ["nothing"]
+            explained = explain(run.said, str(pictures))
+            last_line = (run.said.strip().splitlines() or ["nothing"])[-1].strip()
+            reason = repr(explained[1]) if explained else f"{last_line!r}; {error.sentence}"
             raise FerPrepError(
-                f"{openface.program} does not work: it ended with {run.returncode}, saying {last[0].strip()!r}; "
-                f"{error.sentence}; mend the installation, or use --aligner mesh"
+                f"{openface.program} does not work: it ended with {run.returncode}, saying {reason}; "
+                "mend the installation, or use --aligner mesh"
             ) from error
     return Trial(output.dialect, run.seconds)

@@ -15,12 +15,14 @@ from fer_prep.align.openface.program import OpenFace
 from fer_prep.errors import RecordingError
 from fer_prep.sequence import list_images
 
+PREFIX = "fer-prep-openface-"
+ABANDONED_AFTER_S = 3600
 MEMORY_DISK = Path("/dev/shm")  # Linux's file system in memory
 BYTES_PER_PIXEL = 3
 SPARE_BYTES = 200_000_000  # left free on the disk in memory
 # CE-CLM on one busy core was never measured; CLNF does some 50 frames a second
 SECONDS_PER_FRAME, SECONDS_TO_START = 0.5, 120.0
-TAIL = 2000  # characters of its output that are looked at
+TAIL = 100_000  # bytes of its output that are looked at: it may be noisy
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,23 @@ class Run:
 @contextmanager
 def private_directory(n_frames: int, face_size: int) -> Iterator[Path]:
     """A fresh directory, in memory if so many images fit there, deleted at the end."""
+    if MEMORY_DISK.is_dir():
+        _remove_abandoned(MEMORY_DISK)
     need = n_frames * face_size**2 * BYTES_PER_PIXEL + SPARE_BYTES
     in_memory = MEMORY_DISK.is_dir() and os.access(MEMORY_DISK, os.W_OK)
     fits = in_memory and shutil.disk_usage(MEMORY_DISK).free > need
-    with tempfile.TemporaryDirectory(prefix="fer-prep-openface-", dir=MEMORY_DISK if fits else None) as home:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY_DISK if fits else None) as home:
         yield Path(home)
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Directories of killed workers: their process is gone, and nobody has written there for an hour."""
+    for path in place.glob(f"{PREFIX}*"):
+        pid = path.name.removeprefix(PREFIX).partition("-")[0]
+        with suppress(OSError):
+            abandoned = time.time() - path.stat().st_mtime > ABANDONED_AFTER_S
+            if abandoned and pid.isdigit() and not Path("/proc", pid).exists():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def run_openface(
