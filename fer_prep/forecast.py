@@ -161,13 +161,12 @@ def calibrate(plan: Plan) -> Calibration:
 
     This runs in the calling process, on one core.
     """
-    jobs = [job for of_subject in plan.jobs().values() for job in of_subject]
-    n = min(TRIALS, len(jobs))
-    chosen = [_beginning(jobs[(2 * k + 1) * len(jobs) // (2 * n)], TRIAL_FRAMES) for k in range(n)]
+    chosen = _for_trial(plan)
     with tempfile.TemporaryDirectory(prefix="fer-prep-plan-") as home:
         setup = plan.setup(Path(home, "cache"))
-        # loading the models is not what a thousand recordings wait for
-        align_recording(_beginning(chosen[0], 1), setup)
+        if plan.aligner.openface is None:
+            # loading the models is not what a thousand recordings wait for
+            align_recording(_beginning(chosen[0], 1), setup)
         begin = time.perf_counter()
         aligned = align_batch(chosen, setup)
         (subject, *_) = plan_shards(plan, Path(home))
@@ -215,6 +214,19 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
         orphaned=tuple(leftovers(out, {shard.path.name for shard in shards})),
         kept_share=n_kept / len(plan.corpus.recordings),
     )
+
+
+def _for_trial(plan: Plan) -> list[Job]:
+    """A few recordings spread over the corpus: beginnings; or whole short ones, for OpenFace aligns whole files."""
+    jobs = [job for of_subject in plan.jobs().values() for job in of_subject]
+    if plan.aligner.openface is None:
+        n = min(TRIALS, len(jobs))
+        return [_beginning(jobs[(2 * k + 1) * len(jobs) // (2 * n)], TRIAL_FRAMES) for k in range(n)]
+    spread = jobs[:: max(1, len(jobs) // (5 * TRIALS))]
+    lengths = {job.recording.id: _look_up(job.recording).n_frames for job in spread}
+    known = [job for job in spread if lengths[job.recording.id]] or spread
+    whole = [job for job in known if job.recording.start_frame == 0 and job.recording.end_frame is None] or known
+    return sorted(whole, key=lambda job: lengths[job.recording.id] or 0)[:TRIALS]
 
 
 def _beginning(job: Job, n_frames: int) -> Job:

@@ -151,7 +151,8 @@ class Pipeline:
                 self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
                 if len(aligned[subject.path]) == len(subject.jobs):
                     submit(self._shard(client, subject, aligned.pop(subject.path)), subject)
-            for batch in islice(waiting, 1):
+            n_running = sum(not isinstance(what, Subject) for what in meaning.values())
+            for batch in islice(waiting, max(0, in_flight - n_running)):
                 submit_batch(batch)
 
     def _batches(self, subjects: list[Subject]) -> Iterator[Batch]:
@@ -223,7 +224,7 @@ def _ctrl_c_postponed() -> Iterator[None]:
 
 
 def _outcomes(batch: Batch, future: Future[Any]) -> list[Aligned] | None:
-    """The task's outcomes; None: its worker died, and it was not alone in it. A task takes no run with it."""
+    """The task's outcomes; None: it was lost, and several recordings with it. A task takes no run with it."""
     try:
         outcomes: list[Aligned] = future.result()
     except KilledWorker:
@@ -231,6 +232,8 @@ def _outcomes(batch: Batch, future: Future[Any]) -> list[Aligned] | None:
             return None
         return [Aligned(job, "", 0, 0.0, failure=WORKER_DIED) for _, job in batch]
     except Exception as error:  # a defect of ours must not cost the other recordings
+        if len(batch) > 1:
+            return None
         failure = f"internal error: {type(error).__name__}: {error}"
         return [Aligned(job, "", 0, 0.0, failure=failure) for _, job in batch]
     return outcomes

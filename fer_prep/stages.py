@@ -16,7 +16,7 @@ from joblib.memory import CacheWarning
 from platformdirs import user_cache_path
 
 from fer_prep.align.mesh import MeshFinder
-from fer_prep.align.openface.batch import Result, Wanted
+from fer_prep.align.openface.batch import Result, Wanted, in_memory_chunks
 from fer_prep.align.openface.batch import align_batch as openface_batch
 from fer_prep.align.openface.program import OpenFace
 from fer_prep.align.track import FaceTrack, make_track
@@ -110,17 +110,19 @@ def align_batch(jobs: Sequence[Job], setup: AlignSetup) -> list[Aligned]:
             known[job.recording.id] = input_sha256(job.recording.path)
         except RecordingError as error:
             failed[job.recording.id] = error
-    missing = [
-        job.recording
-        for job in jobs
-        if job.recording.id in known and not _is_cached(job, known[job.recording.id], setup)
-    ]
-    ready = dict(zip((recording.id for recording in missing), _by_openface(missing, setup), strict=True))
+    missing = [job for job in jobs if job.recording.id in known and not _is_cached(job, known[job.recording.id], setup)]
+    made: dict[str, Aligned] = {}
+    for chunk in in_memory_chunks([job.recording.path for job in missing]):
+        some = [missing[k] for k in chunk]
+        for job, result in zip(some, _by_openface([job.recording for job in some], setup), strict=True):
+            made[job.recording.id] = _keep(job, known[job.recording.id], setup, 0.0, result)
     share_s = (time.perf_counter() - begin) / len(jobs)
     return [
         _failed(job, "", failed[job.recording.id], share_s)
         if job.recording.id in failed
-        else _keep(job, known[job.recording.id], setup, share_s, ready.get(job.recording.id))
+        else replace(made[job.recording.id], seconds=share_s)
+        if job.recording.id in made
+        else _keep(job, known[job.recording.id], setup, share_s)
         for job in jobs
     ]
 
@@ -300,17 +302,16 @@ def _built_row(outcome: Aligned, alignment: Alignment, plan: ClipPlan, seconds: 
 
 
 def _remark(alignment: Alignment, plan: ClipPlan) -> str:
-    track = alignment.track
+    """Why there is no clip, or what is peculiar; then what the aligner has to say."""
+    track, windows = alignment.track, plan.n_faceless + len(plan.clips)
     if track.n_detected == 0:
-        return f"no face: none found in {track.n_frames} frames"
-    if plan.too_short:
-        return f"shorter than a clip: {track.n_frames} frames"
-    if not plan.clips:
-        return f"too few faces for a clip: found in {track.n_detected} of {track.n_frames} frames"
-    remarks = []
-    if plan.n_faceless:
-        windows = plan.n_faceless + len(plan.clips)
-        remarks.append(f"clips left out: {plan.n_faceless} of {windows} have too few frames with a face")
-    if alignment.remark:
-        remarks.append(alignment.remark)
-    return "; ".join(remarks)
+        remark = f"no face: none found in {track.n_frames} frames"
+    elif plan.too_short:
+        remark = f"shorter than a clip: {track.n_frames} frames"
+    elif not plan.clips:
+        remark = f"too few faces for a clip: found in {track.n_detected} of {track.n_frames} frames"
+    elif plan.n_faceless:
+        remark = f"clips left out: {plan.n_faceless} of {windows} have too few frames with a face"
+    else:
+        remark = ""
+    return "; ".join(filter(None, (remark, alignment.remark)))

@@ -1,5 +1,6 @@
 """Which aligner a corpus gets: OpenFace if it is there and works, else the embedded mesh, and why."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def choose_aligner(recipe: AlignRecipe, named: Path | None = None) -> Aligner:
         trial = try_out(openface)
     except FerPrepError as error:
         # who names a program wants it; what is only found on the PATH may be broken
-        if recipe.backend == "openface" or named is not None:
+        if recipe.backend == "openface" or named is not None or os.environ.get("OPENFACE_BIN"):
             raise
         says = f"Faces are aligned by the embedded mesh, for OpenFace does not work: {error}"
         return replace(_mesh(recipe, says), problem=str(error))
@@ -66,4 +67,7 @@ def choose_aligner(recipe: AlignRecipe, named: Path | None = None) -> Aligner:
 
 
 def _mesh(recipe: AlignRecipe, says: str) -> Aligner:
-    return Aligner(recipe.model_copy(update={"backend": "mesh"}), None, None, says)
+    # what is of OpenFace decides nothing here, and must not part equal shards
+    defaults = AlignRecipe()
+    of_openface = {name: getattr(defaults, name) for name in ("landmark_model", "mask", "min_confidence")}
+    return Aligner(recipe.model_copy(update={"backend": "mesh", **of_openface}), None, None, says)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from filelock import FileLock
 from standin_install import install
 from standin_play import Act
 
@@ -83,7 +86,9 @@ def test_a_batch_is_one_process_and_gives_what_single_runs_give(
 def test_three_bad_files_of_twelve_cost_three_files(
     golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, runs: list[int]
 ) -> None:
-    wanted = grid(shared_data, 12)
+    wanted = [
+        Wanted(Path(shutil.copy(item.path, tmp_path / f"{k}.mpg"))) for k, item in enumerate(grid(shared_data, 12))
+    ]
     wanted[2] = Wanted(shared_data / "edge/text_named_avi.avi")
     wanted[5] = Wanted(shared_data / "edge/truncated_45pct.avi")
     shutil.copy(wanted[0].path, tmp_path / "killer.mpg")
@@ -226,17 +231,81 @@ def test_images_that_vanish_cost_their_own_recording(
 
 def test_what_killed_workers_left_in_memory_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MEMORY_DISK", tmp_path)
-    names = ("999999999-a", f"{os.getpid()}-b", "999999998-c")
-    old, live, young = (tmp_path / f"fer-prep-openface-{name}" for name in names)
+    old, live, young = (tmp_path / f"fer-prep-openface-{name}" for name in "abc")
     for folder in (old, live, young):
         folder.mkdir()
-    for folder in (old, live):
-        os.utime(folder, (0, 0))
-    with running.private_directory(1, 112) as home:
-        assert home.parent == tmp_path
-        assert not old.exists()
-    assert live.exists()
+    with FileLock(live / ".lock"):
+        for folder in (old, live):
+            os.utime(folder, (0, 0))
+        with running.private_directory(1, 112) as home:
+            assert home.parent == tmp_path
+            assert not old.exists()
+        assert live.exists()
     assert young.exists()
+
+
+def test_parts_of_one_file_are_one_input(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, runs: list[int]
+) -> None:
+    film = shared_data / "edge/really_sideways_no_tag.mp4"
+    parts = [Wanted(film, first, first + 10) for first in range(0, 70, 10)]
+    results = align_batch(parts, standin(tmp_path, golden), RECIPE, finder)
+    assert kinds(results) == ["made"] * 7
+    assert runs == [1]
+    remarks = [result.remark for result in results if isinstance(result, Made)]
+    assert remarks[1] == "implausible faces of OpenFace not used: 2 frames (13-14)"
+    assert remarks[2] == "implausible faces of OpenFace not used: 9 frames (21, 23-30)"
+
+
+def test_chunks_keep_parts_together_and_memory_bounded(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_FRAMES", 160)
+    a, b = (shared_data / f"real/grid/{name}.mpg" for name in ("bbaf2n", "lbax4n"))  # 74 frames by their headers
+    assert batching.in_memory_chunks([a, b, a, b, b, b, a]) == [[0, 1], [2, 3, 4, 5], [6]]
+    assert batching.in_memory_chunks([shared_data / "edge/empty.avi"]) == [[0]]
+
+
+def test_an_openface_that_stalls_is_killed_long_before_its_time_limit(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "STALLED_S", 1.0)
+    begin = time.monotonic()
+    (result,) = align_batch(grid(shared_data, 1), standin(tmp_path, golden, {"hang_at_frame": 9}), RECIPE, finder)
+    assert kinds([result]) == ["OpenFace timed out"]
+    assert time.monotonic() - begin < 20
+
+
+def test_an_openface_dies_with_its_worker(golden: Path, shared_data: Path, tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux ends children with their parent")
+    standin(tmp_path, golden, {"hang_at_frame": 9})
+    code = (
+        "import sys; from pathlib import Path; from fer_prep.align.mesh import MeshFinder\n"
+        "from fer_prep.align.openface.batch import Wanted, align_batch\n"
+        "from fer_prep.align.openface.program import with_model\n"
+        "from fer_prep.recipe import AlignRecipe\n"
+        f"openface = with_model(Path({str(tmp_path / 'openface/FeatureExtraction')!r}).resolve(), 'clnf')\n"
+        f"clip = Wanted(Path({str(shared_data / 'real/grid/bbaf2n.mpg')!r}))\n"
+        "align_batch([clip], openface, AlignRecipe(backend='openface'), MeshFinder())\n"
+    )
+
+    def ours() -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if any(str(tmp_path / "openface") in word for word in words) and "-c" not in words:
+                found.append(process)
+        return found
+
+    with subprocess.Popen([sys.executable, "-c", code]) as worker:
+        end = time.monotonic() + 60
+        while not ours():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        worker.kill()
+    end = time.monotonic() + 10
+    while ours():
+        assert time.monotonic() < end, "OpenFace outlives its worker"
+        time.sleep(0.1)
 
 
 def test_faces_that_are_none_are_not_detected(

@@ -78,6 +78,20 @@ def test_missing_models_and_weights_are_a_sentence(tmp_path: Path) -> None:
     assert with_model(program, "ceclm").model.name == "main_ceclm_general.txt"
 
 
+def test_a_broken_reference_shape_is_said_before_a_build(tmp_path: Path) -> None:
+    program = install(tmp_path / "of").resolve()
+    (program.parent / "AU_predictors").mkdir()
+    (program.parent / "AU_predictors" / "In-the-wild_aligned_PDM_68.txt").write_text("rubbish")
+    with pytest.raises(FerPrepError, match=r"In-the-wild_aligned_PDM_68\.txt is no shape model of OpenFace"):
+        with_model(program, "clnf")
+
+
+def test_what_is_of_openface_does_not_part_shards_of_the_mesh() -> None:
+    plain = choose_aligner(AlignRecipe(backend="mesh"))
+    other = choose_aligner(AlignRecipe(backend="mesh", mask=False, landmark_model="clm", min_confidence=0.9))
+    assert plain.recipe == other.recipe
+
+
 def test_the_identity_changes_with_program_and_models(tmp_path: Path) -> None:
     program = install(tmp_path / "of").resolve()
     first = with_model(program, "clnf").identity
@@ -110,6 +124,10 @@ def test_auto_takes_the_mesh_where_there_is_none_or_a_broken_one(
     aligner = choose_aligner(AUTO)
     assert (aligner.recipe.backend, aligner.problem) == ("mesh", "")
     program = install(tmp_path / "of", play={"abort": "before"})
+    monkeypatch.setenv("OPENFACE_BIN", str(program))
+    with pytest.raises(FerPrepError, match="does not work: it ended with -6"):
+        choose_aligner(AUTO)
+    monkeypatch.delenv("OPENFACE_BIN")
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     aligner = choose_aligner(AUTO)
     assert aligner.recipe.backend == "mesh"

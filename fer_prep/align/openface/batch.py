@@ -6,6 +6,7 @@ kept; the rest is run again one by one, so that one bad file costs one file. Wha
 
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from fer_prep.recipe import AlignRecipe
 from fer_prep.video import check_part
 
 TRIES_ALONE = 2
+MOST_FRAMES = 5000  # of tracks that are in memory together
 NOT_RUN = "OpenFace cannot be run"
 
 
@@ -47,6 +49,14 @@ class Made:
 Result = Made | RecordingError
 
 
+@dataclass(frozen=True)
+class _Unit:
+    """One file, and the recordings that are parts of it: OpenFace aligns the whole, once."""
+
+    source: Input
+    parts: tuple[tuple[int, Wanted], ...]
+
+
 def align_batch(wanted: Sequence[Wanted], openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder) -> list[Result]:
     """Align recordings by OpenFace; each result is a track, or the reason why there is none.
 
@@ -55,18 +65,34 @@ def align_batch(wanted: Sequence[Wanted], openface: OpenFace, recipe: AlignRecip
     """
     batch = _Batch(openface, recipe, finder)
     results: dict[int, Result] = {}
-    inputs: dict[int, Input] = {}
-    for k, item in enumerate(wanted):
+    units: list[_Unit] = []
+    for path in dict.fromkeys(item.path for item in wanted):
+        parts = tuple((k, item) for k, item in enumerate(wanted) if item.path == path)
         try:
-            inputs[k] = Input(item.path, f"{k:06}", _expected_frames(item.path))
+            units.append(_Unit(Input(path, f"{len(units):06}", expected_frames(path)), parts))
         except RecordingError as error:
-            results[k] = error
+            results |= dict.fromkeys((k for k, _ in parts), error)
     # how OpenFace orders videos and directories that are given together is not known
     for of_directories in (False, True):
-        group = {k: item for k, item in inputs.items() if item.path.is_dir() == of_directories}
-        if group:
-            results |= batch.align({k: (wanted[k], item) for k, item in group.items()})
+        results |= batch.align([unit for unit in units if unit.source.path.is_dir() == of_directories])
     return [results[k] for k in range(len(wanted))]
+
+
+def in_memory_chunks(paths: Sequence[Path]) -> list[list[int]]:
+    """Places in `paths`, in groups whose tracks fit into memory together; parts of one file stay together."""
+    chunks: list[list[int]] = []
+    n_in_chunk, last = 0, None
+    for k, path in enumerate(paths):
+        n_frames = 0
+        with suppress(RecordingError):  # it will be said when its turn comes
+            n_frames = expected_frames(path)
+        n_in_chunk += n_frames
+        if not chunks or (n_in_chunk > MOST_FRAMES and path != last):
+            chunks.append([])
+            n_in_chunk = n_frames
+        chunks[-1].append(k)
+        last = path
+    return chunks
 
 
 class _Batch:
@@ -76,28 +102,33 @@ class _Batch:
         self._openface, self._recipe, self._finder = openface, recipe, finder
         self._reference = read_reference(openface.reference) if openface.reference else None
 
-    def align(self, group: dict[int, tuple[Wanted, Input]]) -> dict[int, Result]:
-        results = self._run(group)
-        for k in group:
-            tries = 1 if len(group) == 1 else 0
-            while tries < TRIES_ALONE and _worth_another_try(results[k]):
-                results |= self._run({k: group[k]})
+    def align(self, units: Sequence[_Unit]) -> dict[int, Result]:
+        if not units:
+            return {}
+        results = self._run(units, in_memory=True)
+        for unit in units:
+            tries = 1 if len(units) == 1 else 0
+            while tries < TRIES_ALONE and any(_worth_another_try(results[k]) for k, _ in unit.parts):
+                # what is in the way may be a full disk in memory
+                results |= self._run([unit], in_memory=False)
                 tries += 1
         return results
 
-    def _run(self, group: dict[int, tuple[Wanted, Input]]) -> dict[int, Result]:
-        inputs = [item for _, item in group.values()]
-        size = self._recipe.face_size
+    def _run(self, units: Sequence[_Unit], *, in_memory: bool) -> dict[int, Result]:
+        inputs, size = [unit.source for unit in units], self._recipe.face_size
+        all_parts = [k for unit in units for k, _ in unit.parts]
         try:
-            with private_directory(sum(item.n_frames for item in inputs), size) as home:
+            with private_directory(sum(item.n_frames for item in inputs), size, in_memory=in_memory) as home:
                 run = run_openface(self._openface, inputs, home, face_size=size, mask=self._recipe.mask)
-                return {k: self._result(home / "out", item, source, run) for k, (item, source) in group.items()}
+                return {
+                    k: self._result(home / "out", item, unit.source, run) for unit in units for k, item in unit.parts
+                }
         except RecordingError as error:
             # one directory of images is not what it was; alone, each says for itself
-            return dict.fromkeys(group, RecordingError(NOT_RUN, error.sentence))
+            return dict.fromkeys(all_parts, RecordingError(NOT_RUN, error.sentence))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            return dict.fromkeys(group, RecordingError(NOT_RUN, f"{where}{error.strerror}; is the disk full?"))
+            return dict.fromkeys(all_parts, RecordingError(NOT_RUN, f"{where}{error.strerror}; is the disk full?"))
 
     def _result(self, out: Path, wanted: Wanted, source: Input, run: Run) -> Result:
         try:
@@ -106,7 +137,9 @@ class _Batch:
             with open_recording(wanted.path) as video:
                 frames = video.frames(wanted.start_frame, wanted.end_frame)
                 part = _part(output, slice(wanted.start_frame, wanted.end_frame))
-                track, remark = openface_track(part, frames, self._recipe, self._finder, self._reference)
+                track, remark = openface_track(
+                    part, frames, self._recipe, self._finder, self._reference, first_frame=wanted.start_frame
+                )
         except RecordingError as error:
             return error
         return Made(track, fps, "; ".join(filter(None, (video_remark, remark))))
@@ -140,7 +173,7 @@ def _meaning(error: RecordingError, path: Path, run: Run) -> RecordingError:
     return error
 
 
-def _expected_frames(path: Path) -> int:
+def expected_frames(path: Path) -> int:
     """By its header; what cannot even be opened never reaches OpenFace."""
     with open_recording(path) as video:
         return video.n_expected

@@ -6,7 +6,7 @@ three frames are shown to the embedded aligner, which knows nothing of OpenFace:
 face's size, wrong ones by 1 and more.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,18 +61,18 @@ def found_runs(output: Output, recipe: AlignRecipe) -> list[FaceRun]:
 
 
 def believable(
-    runs: Iterable[FaceRun], output: Output, frame_of: Callable[[int], Image], finder: MeshFinder
+    runs: Iterable[FaceRun], opinions_by_frame: Mapping[int, float | None]
 ) -> tuple[list[FaceRun], list[FaceRun], list[FaceRun]]:
     """Runs that are confirmed, runs that are not but are long enough to be believed, and runs that are not believed.
 
     Args:
-        frame_of: number of a frame that is in `asked` of a run -> (H,W,3) uint8 RGB.
+        opinions_by_frame: for each frame that is `asked` of a run, what `difference` says of it.
     """
     confirmed: list[FaceRun] = []
     unconfirmed: list[FaceRun] = []
     implausible: list[FaceRun] = []
     for run in runs:
-        opinions = [difference(frame_of(k), output.points_N68x2[k], finder) for k in run.asked]
+        opinions = [opinions_by_frame.get(k) for k in run.asked]
         agree = sum(opinion is not None and opinion <= LARGEST_DIFFERENCE for opinion in opinions)
         contradict = sum(opinion is not None and opinion > LARGEST_DIFFERENCE for opinion in opinions)
         if agree > contradict:

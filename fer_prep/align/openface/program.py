@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_prep.align.openface.matrices import read_reference
 from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.recipe import LandmarkModel
 from fer_prep.stored import file_sha256
@@ -71,7 +72,15 @@ def with_model(program: Path, landmark_model: LandmarkModel) -> OpenFace:
             "run OpenFace's download_models.sh, or use --landmark-model clnf, which needs none"
         )
     shape = program.parent / REFERENCE
-    reference = shape if shape.is_file() else None
-    files = [program, *([reference] if reference else []), *sorted(path for path in home.rglob("*") if path.is_file())]
-    listing = "".join(f"{path.relative_to(program.parent).as_posix()} {file_sha256(path)}\n" for path in files)
+    try:
+        reference = shape if shape.is_file() else None
+        if reference is not None:
+            read_reference(reference)
+        models = sorted(path for path in home.rglob("*") if path.is_file())
+        files = [program, *([reference] if reference else []), *models]
+        listing = "".join(f"{path.relative_to(program.parent).as_posix()} {file_sha256(path)}\n" for path in files)
+    except OSError as error:
+        raise FerPrepError(
+            f"{error.filename}: OpenFace's file cannot be read ({error.strerror}); mend its permissions"
+        ) from error
     return OpenFace(program, model, reference, hashlib.sha256(listing.encode()).hexdigest())

@@ -1,9 +1,11 @@
 """One run of OpenFace over some inputs: explicit flags, a private directory, a time limit, a process group to kill."""
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -11,12 +13,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fer_prep.align.openface.program import OpenFace
 from fer_prep.errors import RecordingError
 from fer_prep.sequence import list_images
 
 PREFIX = "fer-prep-openface-"
-ABANDONED_AFTER_S = 3600
+LOCK = ".lock"
+YOUNG_S = 60
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+LOOK_EVERY_S, STALLED_S = 1.0, 60.0
 MEMORY_DISK = Path("/dev/shm")  # Linux's file system in memory
 BYTES_PER_PIXEL = 3
 SPARE_BYTES = 200_000_000  # left free on the disk in memory
@@ -54,25 +62,31 @@ class Run:
 
 
 @contextmanager
-def private_directory(n_frames: int, face_size: int) -> Iterator[Path]:
-    """A fresh directory, in memory if so many images fit there, deleted at the end."""
-    if MEMORY_DISK.is_dir():
-        _remove_abandoned(MEMORY_DISK)
+def private_directory(n_frames: int, face_size: int, *, in_memory: bool = True) -> Iterator[Path]:
+    """A fresh directory, in memory if that is wanted and so many images fit there, deleted at the end.
+
+    A lock in it tells that its owner lives: what killed workers left behind is removed by the next one.
+    """
+    usual = Path(tempfile.gettempdir())
+    places = [MEMORY_DISK, usual] if MEMORY_DISK.is_dir() else [usual]
+    for place in places:
+        _remove_abandoned(place)
     need = n_frames * face_size**2 * BYTES_PER_PIXEL + SPARE_BYTES
-    in_memory = MEMORY_DISK.is_dir() and os.access(MEMORY_DISK, os.W_OK)
-    fits = in_memory and shutil.disk_usage(MEMORY_DISK).free > need
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY_DISK if fits else None) as home:
+    fits = in_memory and os.access(places[0], os.W_OK) and shutil.disk_usage(places[0]).free > need
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, dir=places[0] if fits else usual) as home,
+        FileLock(Path(home, LOCK)),
+    ):
         yield Path(home)
 
 
 def _remove_abandoned(place: Path) -> None:
-    """Directories of killed workers: their process is gone, and nobody has written there for an hour."""
     for path in place.glob(f"{PREFIX}*"):
-        pid = path.name.removeprefix(PREFIX).partition("-")[0]
-        with suppress(OSError):
-            abandoned = time.time() - path.stat().st_mtime > ABANDONED_AFTER_S
-            if abandoned and pid.isdigit() and not Path("/proc", pid).exists():
-                shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError, Timeout):
+            # a directory that is being made has no lock yet
+            if time.time() - path.stat().st_mtime > YOUNG_S:
+                with FileLock(path / LOCK, timeout=0):
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def run_openface(
@@ -113,17 +127,37 @@ def _run(command: list[str], home: Path, limit_s: float) -> Run:
     with said.open("wb") as log:
         # a session of its own: its children can be killed with it, and a Ctrl-C is ours to handle
         process = subprocess.Popen(
-            command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        returncode: int | None = None
+            command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=_die_with_parent,
+        )  # fmt: skip
         try:
-            returncode = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            pass
+            returncode = _wait(process, home / "out", limit_s)
         finally:
             _kill_group(process)
     text = said.read_bytes()[-TAIL:].decode("utf-8", "replace")
     return Run(returncode, time.perf_counter() - begin, text)
+
+
+def _wait(process: "subprocess.Popen[bytes]", out: Path, limit_s: float) -> int | None:
+    """Its exit code; None if it takes too long, or has written nothing for too long."""
+    end = time.monotonic() + limit_s
+    stalled, last = end, -1
+    while True:
+        try:
+            return process.wait(min(LOOK_EVERY_S, limit_s))
+        except subprocess.TimeoutExpired:
+            now, progress = time.monotonic(), sum(1 for _ in out.rglob("*"))
+            if progress != last:
+                # before its first image it loads its models; after that it writes one for each frame
+                stalled, last = now + (STALLED_S if progress > 2 else SECONDS_TO_START), progress
+            if now > end or now > stalled:
+                return None
+
+
+def _die_with_parent() -> None:
+    """In the child, before it becomes OpenFace: a worker that is killed takes it along (Linux)."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fer_prep.align.geometry import apply
 from fer_prep.align.mesh import MeshFinder
-from fer_prep.align.openface.judge import FaceRun, believable, found_runs
+from fer_prep.align.openface.judge import FaceRun, believable, difference, found_runs
 from fer_prep.align.openface.matrices import alignment_matrices
 from fer_prep.align.openface.output import Output
 from fer_prep.align.track import FaceTrack
@@ -23,6 +23,8 @@ def openface_track(
     recipe: AlignRecipe,
     finder: MeshFinder,
     reference_68x2: NDArray[np.float64] | None,
+    *,
+    first_frame: int = 0,
 ) -> tuple[FaceTrack, str]:
     """The track, and a remark on faces that were not believed.
 
@@ -32,16 +34,17 @@ def openface_track(
     Args:
         frames: those of `output`, (H,W,3) uint8 RGB each; a few of them are looked at.
         finder: for the second opinion.
+        first_frame: of the part of the file that this is; for the remark.
     """
     runs = found_runs(output, recipe)
     asked = {k for run in runs for k in run.asked}
-    frame_of = {k: frame for k, frame in enumerate(frames) if k in asked}
-    confirmed, unconfirmed, implausible = believable(runs, output, frame_of.__getitem__, finder)
+    opinions = {k: difference(frame, output.points_N68x2[k], finder) for k, frame in enumerate(frames) if k in asked}
+    confirmed, unconfirmed, implausible = believable(runs, opinions)
     detected_N = np.zeros(len(output.success_N), np.bool_)
     for run in (*confirmed, *unconfirmed):
         detected_N[run.first : run.last + 1] = True
     source_N = _shown_frames(detected_N, recipe.max_gap_frames)
-    return _track(output, detected_N, source_N, recipe, reference_68x2), _remark(unconfirmed, implausible)
+    return _track(output, detected_N, source_N, recipe, reference_68x2), _remark(unconfirmed, implausible, first_frame)
 
 
 def _track(
@@ -85,17 +88,20 @@ def _shown_frames(detected_N: NDArray[np.bool_], max_gap_frames: int) -> NDArray
     return np.asarray(source_N, np.int64)
 
 
-def _remark(unconfirmed: list[FaceRun], implausible: list[FaceRun]) -> str:
+def _remark(unconfirmed: list[FaceRun], implausible: list[FaceRun], first_frame: int) -> str:
     remarks = []
     if implausible:
         n_frames = sum(run.n_frames for run in implausible)
-        remarks.append(f"implausible faces of OpenFace not used: {n_frames} frames ({_places(implausible)})")
+        remarks.append(
+            f"implausible faces of OpenFace not used: {n_frames} frames ({_places(implausible, first_frame)})"
+        )
     if unconfirmed:
-        remarks.append(f"faces that only OpenFace sees: frames {_places(unconfirmed)}")
+        remarks.append(f"faces that only OpenFace sees: frames {_places(unconfirmed, first_frame)}")
     return "; ".join(remarks)
 
 
-def _places(runs: list[FaceRun]) -> str:
-    """Frames from 1, as OpenFace counts them."""
-    shown = [f"{run.first + 1}-{run.last + 1}" if run.n_frames > 1 else str(run.first + 1) for run in runs[:4]]
+def _places(runs: list[FaceRun], first_frame: int) -> str:
+    """Frames of the whole file, from 1, as OpenFace counts them."""
+    ends = [(run.first + first_frame + 1, run.last + first_frame + 1) for run in runs[:4]]
+    shown = [f"{first}-{last}" if first < last else str(first) for first, last in ends]
     return ", ".join(shown) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
