@@ -5,16 +5,19 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from standin_install import install
 
 from fer_prep.align.mesh import MeshFinder
+from fer_prep.align.openface.batch import Made, Wanted, align_batch
 from fer_prep.align.openface.matrices import PIXELS_PER_MM, RIGID, alignment_matrices, read_reference
 from fer_prep.align.openface.output import read_output
+from fer_prep.align.openface.program import with_model
 from fer_prep.align.openface.track import openface_track
 from fer_prep.align.track import FaceTrack
 from fer_prep.decode import open_recording
@@ -166,3 +169,26 @@ def test_short_gaps_show_the_nearer_face_and_long_ones_are_black(golden: Path, s
     for k in (0, *range(30, 36), 74):
         assert not track.rgb_NHWC[k].any()
         assert np.isnan(track.transform_N2x3[k]).all()
+
+
+# ----------------------------------------------------------------------------------------------- through the stand-in
+
+
+@pytest.mark.parametrize("dialect", ["2.0", "2.2"])
+def test_every_clip_comes_through_the_stand_in_as_it_was_recorded(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, dialect: Literal["2.0", "2.2"]
+) -> None:
+    program = install(tmp_path / "of", golden=golden, dialect=dialect, one_cpu_hang=False)
+    wanted = [Wanted((golden / clip_of(golden, name)["input"]).resolve()) for name in CLIPS]
+    results = dict(zip(CLIPS, align_batch(wanted, with_model(program.resolve(), "clnf"), RECIPE, finder), strict=True))
+    truncated = results.pop("truncated_45pct")
+    assert isinstance(truncated, RecordingError)
+    assert truncated.kind == "truncated"
+    for name, made in results.items():
+        assert isinstance(made, Made), (name, made)
+        track, remark, _ = track_of(golden, name, finder)
+        kept = track.detected_N.copy()
+        kept[75:] = False  # of the long clip, OpenFace's own images are kept for 75 frames
+        assert np.array_equal(made.track.detected_N, track.detected_N), name
+        assert np.array_equal(made.track.rgb_NHWC[kept], track.rgb_NHWC[kept]), name
+        assert made.remark.endswith(remark), name
