@@ -103,54 +103,49 @@ def align_batch(jobs: Sequence[Job], setup: AlignSetup) -> list[Aligned]:
     if setup.openface is None or len(jobs) == 1:
         return [align_recording(job, setup) for job in jobs]
     begin = time.perf_counter()
-    known: dict[str, str] = {}
-    failed: dict[str, RecordingError] = {}
+    outcomes: dict[str, Aligned] = {}
+    missing: list[tuple[Job, str]] = []
     for job in jobs:
         try:
-            known[job.recording.id] = input_sha256(job.recording.path)
+            sha256 = input_sha256(job.recording.path)
         except RecordingError as error:
-            failed[job.recording.id] = error
-    missing = [job for job in jobs if job.recording.id in known and not _is_cached(job, known[job.recording.id], setup)]
-    made: dict[str, Aligned] = {}
-    for chunk in in_memory_chunks([job.recording.path for job in missing]):
-        some = [missing[k] for k in chunk]
-        for job, result in zip(some, _by_openface([job.recording for job in some], setup), strict=True):
-            made[job.recording.id] = _keep(job, known[job.recording.id], setup, 0.0, result)
+            outcomes[job.recording.id] = _failed(job, "", error)
+            continue
+        if _is_cached(job, sha256, setup):
+            outcomes[job.recording.id] = _keep(job, sha256, setup)
+        else:
+            missing.append((job, sha256))
+    for chunk in in_memory_chunks([job.recording.path for job, _ in missing]):
+        results = _by_openface([missing[k][0].recording for k in chunk], setup)
+        for (job, sha256), result in zip((missing[k] for k in chunk), results, strict=True):
+            outcomes[job.recording.id] = _keep(job, sha256, setup, result)
     share_s = (time.perf_counter() - begin) / len(jobs)
-    return [
-        _failed(job, "", failed[job.recording.id], share_s)
-        if job.recording.id in failed
-        else replace(made[job.recording.id], seconds=share_s)
-        if job.recording.id in made
-        else _keep(job, known[job.recording.id], setup, share_s)
-        for job in jobs
-    ]
+    return [replace(outcomes[job.recording.id], seconds=share_s) for job in jobs]
 
 
 def align_recording(job: Job, setup: AlignSetup) -> Aligned:
     """Align one recording into the cache."""
     begin = time.perf_counter()
     try:
-        sha256 = input_sha256(job.recording.path)
+        aligned = _keep(job, input_sha256(job.recording.path), setup)
     except RecordingError as error:
-        return _failed(job, "", error, time.perf_counter() - begin)
-    aligned = _keep(job, sha256, setup, 0.0)
+        aligned = _failed(job, "", error)
     return replace(aligned, seconds=time.perf_counter() - begin)
 
 
-def _keep(job: Job, sha256: str, setup: AlignSetup, seconds: float, ready: Result | None = None) -> Aligned:
+def _keep(job: Job, sha256: str, setup: AlignSetup, ready: Result | None = None) -> Aligned:
     """The outcome of one recording, and its track in the cache."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             alignment = _cached_alignment(job, sha256, setup, ready)
     except RecordingError as error:
-        return _failed(job, sha256, error, seconds)
+        return _failed(job, sha256, error)
     warning = next((str(w.message) for w in caught if issubclass(w.category, CacheWarning)), "")
-    return Aligned(job, sha256, alignment.track.n_frames, seconds, warning=warning)
+    return Aligned(job, sha256, alignment.track.n_frames, 0.0, warning=warning)
 
 
-def _failed(job: Job, sha256: str, error: RecordingError, seconds: float) -> Aligned:
-    return Aligned(job, sha256, error.n_frames, seconds, failure=str(error))
+def _failed(job: Job, sha256: str, error: RecordingError) -> Aligned:
+    return Aligned(job, sha256, error.n_frames, 0.0, failure=str(error))
 
 
 def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: AlignSetup) -> BuiltShard:
