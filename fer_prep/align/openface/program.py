@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +36,24 @@ class OpenFace:
     identity: str
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """An unreadable place is a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise FerPrepError(
+            f"{error.filename}: OpenFace's file cannot be read ({error.strerror}); mend its permissions"
+        ) from error
+
+
+@_readable()
 def find_program(named: Path | None) -> Path | None:
     """The program: as named, else $OPENFACE_BIN, else on the PATH; None if it is not installed.
 
     Raises:
         UsageError: a place was named, and no program is there.
+        FerPrepError: the place cannot be read.
     """
     from_environment = os.environ.get("OPENFACE_BIN")
     place = named or (Path(from_environment) if from_environment else None)
@@ -53,11 +68,12 @@ def find_program(named: Path | None) -> Path | None:
     raise UsageError(f"{place} {found}; name OpenFace's {PROGRAM}, or the directory that it is in, with {asked_by}")
 
 
+@_readable()
 def with_model(program: Path, landmark_model: LandmarkModel) -> OpenFace:
     """The program with one of its landmark models.
 
     Raises:
-        FerPrepError: the model, or the weights of CE-CLM, are not beside the program.
+        FerPrepError: the model, or the weights of CE-CLM, are not beside the program, or a file cannot be read.
     """
     home = program.parent / "model"
     model = home / f"main_{landmark_model}_general.txt"
@@ -72,15 +88,10 @@ def with_model(program: Path, landmark_model: LandmarkModel) -> OpenFace:
             "run OpenFace's download_models.sh, or use --landmark-model clnf, which needs none"
         )
     shape = program.parent / REFERENCE
-    try:
-        reference = shape if shape.is_file() else None
-        if reference is not None:
-            read_reference(reference)
-        models = sorted(path for path in home.rglob("*") if path.is_file())
-        files = [program, *([reference] if reference else []), *models]
-        listing = "".join(f"{path.relative_to(program.parent).as_posix()} {file_sha256(path)}\n" for path in files)
-    except OSError as error:
-        raise FerPrepError(
-            f"{error.filename}: OpenFace's file cannot be read ({error.strerror}); mend its permissions"
-        ) from error
+    reference = shape if shape.is_file() else None
+    if reference is not None:
+        read_reference(reference)
+    models = sorted(path for path in home.rglob("*") if path.is_file())
+    files = [program, *([reference] if reference else []), *models]
+    listing = "".join(f"{path.relative_to(program.parent).as_posix()} {file_sha256(path)}\n" for path in files)
     return OpenFace(program, model, reference, hashlib.sha256(listing.encode()).hexdigest())
