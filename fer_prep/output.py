@@ -15,7 +15,7 @@ from fer_prep.ledger import FILE_NAME as LEDGER
 from fer_prep.recipe import Recipe, changed_fields
 from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
-from fer_prep.stored import VERSION, ShardEntry, stored_recipe
+from fer_prep.stored import VERSION, ShardEntry, file_sha256, stored_recipe
 
 INDEX, INDEX_FORMAT = "index.json", "fer-shards"
 LONGEST_NAME = 100
@@ -137,8 +137,8 @@ def write_index(
     out: Path, *, corpus: str, classes: tuple[str, ...], n_groups: int, recipe: Recipe,
     versions: dict[str, Any], left_out: Mapping[str, int], entries: Iterable[ShardEntry],
 ) -> None:  # fmt: skip
-    """Write `index.json`, by rename: from now on the directory is finished."""
-    index = {
+    """Write `index.json`, by rename: from now on the directory is finished. The ledger is there already."""
+    index: dict[str, Any] = {
         "format": INDEX_FORMAT,
         "version": VERSION,
         "corpus": corpus,
@@ -149,6 +149,15 @@ def write_index(
         "recipe": recipe.model_dump(mode="json"),
         "versions": versions,
         "left_out": dict(left_out),
+        "ledger": {"bytes": (out / LEDGER).stat().st_size, "sha256": file_sha256(out / LEDGER)},
         "shards": [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.file)],
     }
+    index["index_sha256"] = index_sha256(index)
     replace_text(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+
+
+def index_sha256(index: Mapping[str, Any]) -> str:
+    """What the key `index_sha256` must say: the hash of all other keys (docs/shard-format.md)."""
+    others = {name: value for name, value in index.items() if name != "index_sha256"}
+    text = json.dumps(others, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -105,9 +105,15 @@ class ClipRecipe(_Section):
 
 
 class StorageRecipe(_Section):
-    """How pixels lie on disk; changes bytes, not pixels."""
+    """How pixels lie on disk; changes bytes, not pixels.
+
+    Attributes:
+        chunk_kib: images and flow are compressed and read in chunks of whole frames: as many, by powers of two, as
+            this holds, at least one and at most 64. Small chunks are read quickly at any first frame of a clip.
+    """
 
     filter: Literal["bitshuffle-lz4", "gzip", "none"] = "bitshuffle-lz4"
+    chunk_kib: int = Field(default=128, ge=1, le=16384)
 
 
 class Recipe(_Section):

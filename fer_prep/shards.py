@@ -26,6 +26,8 @@ from fer_prep.flow import FLOW_SCALE
 from fer_prep.recipe import Recipe
 from fer_prep.stored import FORMAT, FRAME_DATASETS, VERSION, ShardEntry, blocks, describe_shard
 
+# newer HDF5 structures carry checksums of their own, and a file whose writer was killed says so and does not open
+HDF5_VERSIONS = ("v110", "v110")
 LARGEST_CHUNK = 64  # frames
 
 
@@ -75,7 +77,7 @@ def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecordin
     """
     temporary = temporary_name(path)
     try:
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", libver=HDF5_VERSIONS) as file:
             body = _Body(file, head.recipe)
             for recording in recordings:
                 body.append(head, recording)
@@ -184,10 +186,10 @@ def _recordings_table(rows: list[tuple[Any, ...]]) -> NDArray[np.void]:
 
 
 def _create_frames(file: h5py.File, recipe: Recipe) -> dict[str, h5py.Dataset]:
-    size, stride = recipe.align.face_size, min(recipe.clips.stride, LARGEST_CHUNK)
+    size, kib = recipe.align.face_size, recipe.storage.chunk_kib
     layout: tuple[tuple[tuple[int, ...], type[np.generic], int], ...] = (
-        ((size, size, 3), np.uint8, stride),
-        ((size, size, 2), np.int16, stride),
+        ((size, size, 3), np.uint8, chunk_frames(size * size * 3, chunk_kib=kib)),
+        ((size, size, 2), np.int16, chunk_frames(size * size * 4, chunk_kib=kib)),
         ((), np.bool_, 1024),
         ((), np.float32, 1024),
         ((68, 2), np.float32, 64),
@@ -200,6 +202,12 @@ def _create_frames(file: h5py.File, recipe: Recipe) -> dict[str, h5py.Dataset]:
         )
         for name, (shape, dtype, chunk) in zip(FRAME_DATASETS, layout, strict=True)
     }  # fmt: skip
+
+
+def chunk_frames(frame_bytes: int, *, chunk_kib: int) -> int:
+    """Frames of a chunk: the largest power of two that fits, from 1 to 64."""
+    fitting = min(LARGEST_CHUNK, max(1, chunk_kib * 1024 // frame_bytes))
+    return 1 << (fitting.bit_length() - 1)
 
 
 def _filter(name: str) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def write(directory: Path) -> None:
     """Write the directory with fer_prep."""
     from fer_prep.align.track import FaceTrack
     from fer_prep.clips import Clip
+    from fer_prep.ledger import LedgerRow, write_ledger
     from fer_prep.output import write_index
     from fer_prep.recipe import AlignRecipe, ClipRecipe, Recipe
     from fer_prep.shards import ShardHead, StoredRecording, write_shard
@@ -100,6 +101,17 @@ def write(directory: Path) -> None:
         entry = write_shard(directory / name, head, (stored(r) for r in RECORDINGS if r.subject == subject))
         assert entry is not None
         entries.append(entry)
+    write_ledger(
+        directory,
+        [
+            LedgerRow(
+                r.id, r.subject, CLASSES[r.label] if r.label >= 0 else "", r.group, "ok" if r.clip_starts else "skipped",
+                "" if r.clip_starts else f"no face: none found in {r.n_frames} frames", r.n_frames,
+                r.n_frames - len(r.faceless), len(r.clip_starts), 0.0,
+            )
+            for r in RECORDINGS
+        ],
+    )  # fmt: skip
     write_index(
         directory,
         corpus="manifest",
