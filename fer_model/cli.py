@@ -41,6 +41,13 @@ INTERRUPTED = 130
     "--validation-group", type=click.IntRange(min=1), metavar="G",
     help="Leave training group G out and measure it after every epoch; it chooses nothing.",
 )  # fmt: skip
+@click.option(
+    "--data", type=click.Choice(["auto", "ram", "disk"]), default="auto",
+    help="Read all frames into memory first, or clips from disk. auto: memory, if they take at most half of it.",
+)  # fmt: skip
+@click.option(
+    "--readers", type=click.IntRange(1, 256), help="Threads that read and decode. [default: one per core, at most 8]"
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
@@ -56,6 +63,8 @@ def main(
     device: str,
     out: Path,
     validation_group: int | None,
+    data: str,
+    readers: int | None,
     resume: bool,
     overwrite: bool,
     debug: bool,
@@ -84,6 +93,8 @@ def main(
             device=device,
             out=out,
             validation_group=validation_group,
+            data=data,
+            readers=readers,
             resume=resume,
             overwrite=overwrite,
             console=Console(),

@@ -1,95 +1,28 @@
-"""Which clips a fold trains on and tests on, and the store that hands them out in batches.
+"""The store that hands out clips in batches, from memory or from disk.
 
 Axes: B clips of a batch, T time, H rows, W columns, C channels, N frames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from fer_model.errors import ArgumentError, FoldError
+from fer_model.folds import ClipRef, shards_of
+from fer_model.frames import FrameReader
 from fer_model.inputs import area_average
-from fer_model.shards import Clip, Corpus, Shard, read_frames
+from fer_model.shards import Shard
 
-FRAMES_PER_READ = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipRef:
-    """A labelled clip and the shard that it lies in."""
-
-    shard: Shard
-    clip: Clip
-
-    @property
-    def label(self) -> int:
-        """Index of the recording's class."""
-        return self.clip.recording.label
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fold:
-    """The labelled clips of one fold; `validation` is empty unless a group was taken out of the training groups."""
-
-    train: tuple[ClipRef, ...]
-    validation: tuple[ClipRef, ...]
-    test: tuple[ClipRef, ...]
-
-
-def select_fold(corpus: Corpus, *, test_group: int, validation_group: int | None) -> Fold:
-    """Train on all groups but `test_group` (and `validation_group`), test on `test_group`.
-
-    Raises:
-        ArgumentError: a group does not exist, or the two are the same.
-        FoldError: a part has no labelled clip, or two parts share a subject.
-    """
-    n_groups = corpus.index.n_groups
-    if not 1 <= test_group <= n_groups:
-        raise ArgumentError(f"fold {test_group} does not exist: these shards have folds 1 to {n_groups}.")
-    if validation_group is not None and not 1 <= validation_group <= n_groups:
-        raise ArgumentError(f"validation group {validation_group} does not exist: there are groups 1 to {n_groups}.")
-    if validation_group == test_group:
-        raise ArgumentError(f"validation group {validation_group} is the test group: take one of the training groups.")
-    held_out = {test_group, validation_group}
-    fold = Fold(
-        train=_labelled(corpus, {shard.group for shard in corpus.shards} - held_out),
-        validation=_labelled(corpus, {validation_group} if validation_group is not None else set()),
-        test=_labelled(corpus, {test_group}),
-    )
-    check_fold(fold, validated=validation_group is not None)
-    return fold
-
-
-def check_fold(fold: Fold, *, validated: bool) -> None:
-    """Refuse a fold that cannot be trained, or whose result would be worthless.
-
-    Raises:
-        FoldError: a part has no labelled clip, or two parts share a subject.
-    """
-    parts = {"training": fold.train, "test": fold.test} | ({"validation": fold.validation} if validated else {})
-    owner: dict[str, str] = {}
-    for name, refs in parts.items():
-        if not refs:
-            raise FoldError(f"the {name} groups hold no labelled clip: choose another fold, or check ledger.csv.")
-        for subject in sorted({ref.clip.recording.subject for ref in refs}):
-            if owner.setdefault(subject, name) != name:
-                raise FoldError(
-                    f"subject {subject!r} is in the {owner[subject]} and in the {name} clips, expected in one: "
-                    "the result would not be person-independent; build the shards again with fer-prep."
-                )
-
-
-def _labelled(corpus: Corpus, groups: set[int]) -> tuple[ClipRef, ...]:
-    return tuple(
-        ClipRef(shard=shard, clip=clip)
-        for shard in corpus.shards
-        if shard.group in groups
-        for clip in shard.clips
-        if clip.recording.label >= 0
-    )
+FRAMES_PER_READ = 64  # whole chunks, so that each is read once
+BATCHES_AHEAD = 2
+Frames: TypeAlias = tuple[Tensor, Tensor]  # rgb_NHWC uint8, flow_NHWC int16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,85 +37,144 @@ class Batch:
 class ClipStore:
     """Hands out clips of size×size pixels.
 
-    Frames are area-averaged to the network's size when they are read, and each is read once and kept in the integers of
-    the shard; if they are too many to keep, they are read again for each batch, with the same result.
+    Frames of loaded shards come from memory, all others from disk; the clips are the same. A store may be used by
+    several threads, and in forked or spawned processes: no file is open before the first frame is read.
 
     Args:
         clip_length: frames of a clip; shorter ones are padded by the rule of docs/shard-format.md.
-        size: side of a frame for the network, pixels; at most that of the stored faces.
-        keep_bytes: what the kept frames may occupy in all.
+        size: side of a frame for the network, pixels; at most that of the stored faces, which are area-averaged.
+        readers: threads that read and decode.
     """
 
-    def __init__(self, *, clip_length: int, size: int, keep_bytes: int) -> None:
+    def __init__(self, *, clip_length: int, size: int, readers: int) -> None:
         self.clip_length = clip_length
         self.size = size
-        self.room_bytes = keep_bytes
-        self.kept: dict[Path, tuple[Tensor, Tensor]] = {}
+        self._readers = readers
+        self._reader = FrameReader()
+        self._loaded: dict[Path, Frames] = {}
 
     def load(self, refs: Sequence[ClipRef]) -> Iterator[int]:
-        """Read and keep the frames of these clips' shards, yielding the number of frames after each one."""
-        for shard in shards_of(refs):
-            n_bytes = frames_bytes([shard], size=self.size)
-            if shard.path not in self.kept and n_bytes <= self.room_bytes:
-                self.kept[shard.path] = self._read(shard, 0, shard.n_frames)
-                self.room_bytes -= n_bytes
-            yield shard.n_frames
+        """Read the frames of these clips' shards into memory, each chunk once; yields numbers of frames as they come.
 
-    def batch(self, refs: Sequence[ClipRef]) -> Batch:
-        """The clips asked for, in that order.
+        `frames_bytes` says beforehand how much memory that takes.
 
         Raises:
             ShardError: frames cannot be read.
         """
-        rgb, flow = zip(*(self._clip(ref) for ref in refs), strict=True)
-        labels = torch.tensor([ref.label for ref in refs])
-        return Batch(rgb_BTHWC=torch.stack(rgb), flow_BTHWC=torch.stack(flow), label_B=labels)
+        with self._threads() as pool:
+            parts: dict[Future[None], int] = {}
+            loading: dict[Path, Frames] = {}
+            for shard in shards_of(refs):
+                frames = loading[shard.path] = empty_frames(shard.n_frames, size=self.size)
+                for first in range(0, shard.n_frames, FRAMES_PER_READ):
+                    last = min(first + FRAMES_PER_READ, shard.n_frames)
+                    part = pool.submit(self._read, shard, first, last, out=rows(frames, first, last))
+                    parts[part] = last - first
+            for part in as_completed(parts):
+                part.result()
+                yield parts[part]
+            self._loaded |= loading
 
-    def _clip(self, ref: ClipRef) -> tuple[Tensor, Tensor]:
-        first, last = ref.clip.first_frame, ref.clip.first_frame + ref.clip.n_valid
-        if ref.shard.path in self.kept:
-            rgb, flow = (frames[first:last] for frames in self.kept[ref.shard.path])
+    def clip(self, ref: ClipRef) -> Frames:
+        """One clip: (rgb_THWC uint8, flow_THWC int16).
+
+        Raises:
+            ShardError: frames cannot be read.
+        """
+        frames = empty_frames(self.clip_length, size=self.size)
+        self._read_clip(ref, out=frames)
+        return frames
+
+    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Iterator[Batch]:
+        """Batches of the clips asked for, in that order; some are read ahead.
+
+        Raises:
+            ShardError: frames cannot be read.
+        """
+        ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
+        with self._threads() as pool:
+            for refs in wanted:
+                batch = self._empty_batch(refs)
+                clips = zip(batch.rgb_BTHWC, batch.flow_BTHWC, strict=True)
+                parts = [pool.submit(self._read_clip, ref, out=clip) for ref, clip in zip(refs, clips, strict=True)]
+                ahead.append((batch, parts))
+                if len(ahead) > BATCHES_AHEAD:
+                    yield _finished(*ahead.popleft())
+            while ahead:
+                yield _finished(*ahead.popleft())
+
+    @contextmanager
+    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+        # one thread of the library in each of ours
+        pool = ThreadPoolExecutor(self._readers, "reader", initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _empty_batch(self, refs: Sequence[ClipRef]) -> Batch:
+        rgb, flow = empty_frames(len(refs), self.clip_length, size=self.size)
+        return Batch(rgb_BTHWC=rgb, flow_BTHWC=flow, label_B=torch.tensor([ref.label for ref in refs]))
+
+    def _read_clip(self, ref: ClipRef, *, out: Frames) -> None:
+        first, n = ref.clip.first_frame, ref.clip.n_valid
+        loaded = self._loaded.get(ref.shard.path)
+        if loaded is None:
+            self._read(ref.shard, first, first + n, out=rows(out, 0, n))
         else:
-            rgb, flow = self._read(ref.shard, first, last)
-        return pad_clip(rgb, flow, clip_length=self.clip_length)
+            for whole, part in zip(loaded, out, strict=True):
+                part[:n] = whole[first : first + n]
+        pad_clip(*out, n_valid=n)
 
-    def _read(self, shard: Shard, first: int, last: int) -> tuple[Tensor, Tensor]:
-        parts = []
-        for start in range(first, last, FRAMES_PER_READ):
-            frames = read_frames(shard.path, first=start, last=min(last, start + FRAMES_PER_READ))
-            parts.append([area_average(torch.from_numpy(array), size=self.size) for array in frames])
-        rgb, flow = zip(*parts, strict=True)
-        return torch.cat(rgb), torch.cat(flow)
-
-
-def pad_clip(rgb_NHWC: Tensor, flow_NHWC: Tensor, *, clip_length: int) -> tuple[Tensor, Tensor]:
-    """A clip of full length: the last image repeated, the flow of the repeated frames 0."""
-    n_missing = clip_length - len(rgb_NHWC)
-    if n_missing == 0:
-        return rgb_NHWC, flow_NHWC
-    rgb = torch.cat([rgb_NHWC, rgb_NHWC[-1:].expand(n_missing, -1, -1, -1)])
-    return rgb, torch.cat([flow_NHWC, flow_NHWC.new_zeros(n_missing, *flow_NHWC.shape[1:])])
+    def _read(self, shard: Shard, first: int, last: int, *, out: Frames) -> None:
+        if self.size == shard.height == shard.width:
+            self._reader.read(shard, first, last, out=(out[0].numpy(), out[1].numpy()))
+            return
+        stored = empty_frames(last - first, size=(shard.height, shard.width))
+        self._reader.read(shard, first, last, out=(stored[0].numpy(), stored[1].numpy()))
+        for large, small in zip(stored, out, strict=True):
+            small[:] = area_average(large, size=self.size)
 
 
-def shards_of(refs: Sequence[ClipRef]) -> list[Shard]:
-    """The shards that clips lie in, each once."""
-    return list({ref.shard.path: ref.shard for ref in refs}.values())
+class ClipDataset(Dataset[tuple[Tensor, Tensor, int]]):
+    """Labelled clips for a DataLoader of your own: (rgb_THWC uint8, flow_THWC int16, label).
+
+    `fer-train` does not need it: it reads in threads, which copy nothing between processes.
+    """
+
+    def __init__(self, refs: Sequence[ClipRef], store: ClipStore) -> None:
+        self.refs, self.store = refs, store
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, int]:
+        return (*self.store.clip(self.refs[i]), self.refs[i].label)
+
+
+def _finished(batch: Batch, parts: Sequence[Future[None]]) -> Batch:
+    for part in parts:
+        part.result()
+    return batch
+
+
+def pad_clip(rgb_THWC: Tensor, flow_THWC: Tensor, *, n_valid: int) -> None:
+    """Fill what lies behind the frames that exist: the last image repeated, no flow."""
+    rgb_THWC[n_valid:] = rgb_THWC[n_valid - 1]
+    flow_THWC[n_valid:] = 0
+
+
+def empty_frames(*numbers: int, size: int | tuple[int, int]) -> Frames:
+    """Room for so many images and flows of one size, pixels: side, or height and width."""
+    shape = (*numbers, *((size, size) if isinstance(size, int) else size))
+    return torch.empty((*shape, 3), dtype=torch.uint8), torch.empty((*shape, 2), dtype=torch.int16)
+
+
+def rows(frames: Frames, first: int, last: int) -> Frames:
+    """A part of some frames, in the same memory."""
+    return frames[0][first:last], frames[1][first:last]
 
 
 def frames_bytes(shards: Sequence[Shard], *, size: int) -> int:
     """Memory of all frames of some shards at the network's size: 3 bytes of colour and 4 of flow a pixel."""
     return sum(shard.n_frames for shard in shards) * size * size * (3 + 2 * 2)
-
-
-def check_face_size(corpus: Corpus, *, size: int) -> None:
-    """Refuse faces that are not square, or smaller than the network's input.
-
-    Raises:
-        ArgumentError: they are.
-    """
-    shard = corpus.shards[0]
-    if shard.height != shard.width or shard.height < size:
-        raise ArgumentError(
-            f"{shard.path}: faces are {shard.width}x{shard.height} pixels, expected square and at least {size}x{size}: "
-            "take a smaller preset, or build the shards again with larger faces."
-        )

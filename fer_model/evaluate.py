@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix, multiclass_f1_score
 
-from fer_model.data import ClipRef
+from fer_model.folds import ClipRef
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
@@ -40,10 +41,10 @@ class Index:
 
 
 def read_index(directory: Path) -> Index:
-    """The index of a finished shard directory, after checking every byte of its files against their sha256.
+    """The index of a finished shard directory.
 
     Raises:
-        ShardError: it is missing, of another format or version, or contradicts itself or the directory.
+        ShardError: it is missing, of another format or version, was edited, or contradicts itself.
     """
     path = directory / "index.json"
     data = _json_object(path)
@@ -51,6 +52,8 @@ def read_index(directory: Path) -> Index:
         raise ShardError(f"{path}: format is {data.get('format')!r}, expected 'fer-shards': not a shard directory.")
     if data.get("version") != 1:
         raise ShardError(f"{path}: format version {data.get('version')!r}, expected 1; use a matching fer-train.")
+    if data.get("index_sha256") != index_sha256(data):
+        raise ShardError(f"{path}: not as fer-prep wrote it (index_sha256 does not fit the rest); {_REBUILD}.")
     clip = _get(path, data, "clip", dict)
     classes = _get(path, data, "classes", list)
     if len(classes) < 2 or len(set(map(str, classes))) < len(classes) or not all(_is_name(c) for c in classes):
@@ -71,9 +74,40 @@ def read_index(directory: Path) -> Index:
     if not index.shards:
         raise ShardError(f"{path}: no shard is listed; ledger.csv beside it says why no recording could be built.")
     _check_groups(path, index)
-    for entry in index.shards:
-        _check_file(directory / entry.file, entry)
     return index
+
+
+def index_sha256(index: dict[str, Any]) -> str:
+    """What the key `index_sha256` must say: the hash of all other keys (docs/shard-format.md)."""
+    others = {name: value for name, value in index.items() if name != "index_sha256"}
+    text = json.dumps(others, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_file(path: Path, entry: IndexEntry) -> int:
+    """Check every byte of a shard against its sha256; returns its time of change before that, in ns.
+
+    Raises:
+        ShardError: it is missing, or not the file that the index lists.
+    """
+    try:
+        if path.is_symlink() or not path.is_file():
+            found = "a link" if path.is_symlink() else "not a file" if path.exists() else "missing"
+            raise ShardError(f"{path}: {found}, but index.json lists it; {_REBUILD}, or copy it again.")
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            if before.st_size != entry.n_bytes:
+                raise ShardError(
+                    f"{path}: {before.st_size} bytes, expected {entry.n_bytes}; copy it again, or {_REBUILD}."
+                )
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ShardError(f"{path}: not readable ({error.strerror}); check its permissions.") from error
+    if digest != entry.sha256:
+        raise ShardError(
+            f"{path}: damaged (sha256 {digest[:12]}…, expected {entry.sha256[:12]}…); copy it again, or {_REBUILD}."
+        )
+    return before.st_mtime_ns
 
 
 T = TypeVar("T")
@@ -125,23 +159,6 @@ def _check_groups(path: Path, index: Index) -> None:
         if entry.file in files:
             raise ShardError(f"{path}: {entry.file} is listed twice, expected once; {_REBUILD}.")
         files.add(entry.file)
-
-
-def _check_file(path: Path, entry: IndexEntry) -> None:
-    if not path.is_file():
-        raise ShardError(f"{path}: missing, but index.json lists it; {_REBUILD}, or copy it again.")
-    found = path.stat().st_size
-    if found != entry.n_bytes:
-        raise ShardError(f"{path}: {found} bytes, expected {entry.n_bytes}; copy it again, or {_REBUILD}.")
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ShardError(f"{path}: not readable ({error.strerror}).") from error
-    if digest != entry.sha256:
-        raise ShardError(
-            f"{path}: damaged (sha256 {digest[:12]}…, expected {entry.sha256[:12]}…); copy it again, or {_REBUILD}."
-        )
 
 
 def _get(path: Path, data: dict[str, Any], key: str, kind: type[T]) -> T:

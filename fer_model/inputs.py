@@ -23,20 +23,25 @@ def area_average(frames_NHWC: Tensor, *, size: int) -> Tensor:
 
 
 def network_inputs(
-    rgb_BTHWC: Tensor, flow_BTHWC: Tensor, *, flip_B: Tensor, flow_scale: float
+    rgb_BTHWC: Tensor, flow_BTHWC: Tensor, *, flip_B: Tensor | None, flow_scale: float
 ) -> tuple[Tensor, Tensor]:
     """What the two streams take: (rgb_BTCHW, flow_BTCHW), float32, on the device of the arguments.
 
     Args:
         rgb_BTHWC: uint8.
-        flow_BTHWC: int16, (dx, dy) in pixels times `flow_scale`.
-        flip_B: bool; a flipped clip is mirrored left to right and its dx negated.
+        flow_BTHWC: int16, (dx, dy) in pixels times `flow_scale`; at least -32767, as the format has it.
+        flip_B: bool, on the CPU; a flipped clip is mirrored left to right and its dx negated. None: no clip is.
         flow_scale: stored units per pixel.
     """
-    rgb = (rgb_BTHWC.float() / 255 - RGB_MEAN) / RGB_STD
-    flow = flow_BTHWC.float() / (flow_scale * FLOW_STD_PX)
-    mirrored = flow.flip(3) * flow.new_tensor([-1.0, 1.0])
-    flip = flip_B.view(-1, 1, 1, 1, 1)
-    rgb = torch.where(flip, rgb.flip(3), rgb)
-    flow = torch.where(flip, mirrored, flow)
+    flipped = [] if flip_B is None else flip_B.nonzero().flatten().tolist()
+    if flipped:
+        # in the stored types, before they become larger; the two 16-bit values of a flow vector move as one of 32
+        rgb_BTHWC, flow_BTHWC = rgb_BTHWC.clone(), flow_BTHWC.clone()
+        for b in flipped:
+            rgb_BTHWC[b] = rgb_BTHWC[b].flip(2)
+            flow_BTHWC[b] = flow_BTHWC[b].view(torch.int32).flip(2).view(torch.int16)
+    rgb = rgb_BTHWC.float().mul_(1 / (255 * RGB_STD)).sub_(RGB_MEAN / RGB_STD)
+    flow = flow_BTHWC.float().mul_(1 / (flow_scale * FLOW_STD_PX))
+    for b in flipped:
+        flow[b, ..., 0].neg_()
     return rgb.permute(0, 1, 4, 2, 3), flow.permute(0, 1, 4, 2, 3)

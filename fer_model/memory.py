@@ -1,7 +1,9 @@
-"""How much memory there is to keep frames in."""
+"""How much memory there is to keep frames in, and whether they fit."""
 
 import os
 from pathlib import Path
+
+from fer_model.errors import ArgumentError
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -18,3 +20,17 @@ def available_bytes(*, meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGR
         cached = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())["inactive_file"]
         room.append(int(limit.read_text()) - int(used.read_text()) + int(cached))
     return max(0, min(room))
+
+
+def fits_in_memory(data: str, *, needed_bytes: int, free_bytes: int) -> bool:
+    """Whether frames go to memory: `data` is ram, disk, or auto (where they take at most half of what is free).
+
+    Raises:
+        ArgumentError: they do not fit, and `data` is ram.
+    """
+    if data == "ram" and needed_bytes > free_bytes:
+        raise ArgumentError(
+            f"--data ram: the frames need {needed_bytes / 1e6:,.0f} MB and {free_bytes / 1e6:,.0f} MB are free: "
+            "take --data disk, or a machine with more memory."
+        )
+    return data == "ram" or (data == "auto" and needed_bytes <= free_bytes // 2)

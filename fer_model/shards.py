@@ -1,28 +1,29 @@
 """The reader of shard format 1 (docs/shard-format.md): a shard directory in, its checked tables and its frames out.
 
 Nothing of a directory is believed before it was checked: every mismatch is a ShardError that names the file, what was
-found, what was expected and what to do. Frames are read later, with `read_frames`.
+found, what was expected and what to do. Frames are read later, by fer_model.frames.
 
 Axes: N frames, H rows, W columns, C channels.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the bitshuffle filter
 import numpy as np
 import numpy.typing as npt
 
 from fer_model.errors import ShardError
-from fer_model.index import Index, IndexEntry, read_index
+from fer_model.index import Index, IndexEntry, check_file, read_index
+from fer_model.layout import REBUILD, Layout
 
 Array = npt.NDArray[Any]
-REBUILD = "build this shard again with fer-prep"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,9 @@ class Shard:
     """The tables of one file."""
 
     path: Path
+    n_bytes: int
+    mtime_ns: int
+    """Of the file whose bytes were found right."""
     subject: str
     group: int
     n_frames: int
@@ -76,7 +80,12 @@ def read_corpus(directory: Path) -> Corpus:
         ShardError: the directory is not a finished, undamaged shard directory of format 1.
     """
     index = read_index(directory)
-    shards = tuple(read_shard(directory / entry.file, entry=entry, index=index) for entry in index.shards)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        times_ns = pool.map(lambda entry: check_file(directory / entry.file, entry), index.shards)
+        shards = tuple(
+            read_shard(directory / entry.file, entry=entry, index=index, mtime_ns=mtime_ns)
+            for entry, mtime_ns in zip(index.shards, times_ns, strict=True)
+        )
     kinds = {(s.height, s.width, s.flow_scale) for s in shards}
     if len(kinds) != 1:
         raise ShardError(
@@ -89,31 +98,18 @@ def read_corpus(directory: Path) -> Corpus:
     return Corpus(index=index, shards=shards)
 
 
-def read_shard(path: Path, *, entry: IndexEntry, index: Index) -> Shard:
-    """The checked tables of one shard.
+def read_shard(path: Path, *, entry: IndexEntry, index: Index, mtime_ns: int) -> Shard:
+    """The checked tables of one shard, whose bytes were found right.
 
     Raises:
-        ShardError: the file is unfinished, damaged, or differs from its index entry or from the format.
+        ShardError: the file is unfinished, or differs from its index entry or from the format.
     """
     try:
         with h5py.File(path, "r") as file:
             _check_attributes(path, file.attrs, entry=entry, index=index)
-            return _tables(path, file, entry=entry, index=index)
+            return _tables(path, file, entry=entry, index=index, mtime_ns=mtime_ns)
     except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ShardError(f"{path}: not readable as a shard ({error}); {REBUILD}.") from error
-
-
-def read_frames(path: Path, *, first: int, last: int) -> tuple[Array, Array]:
-    """Rows `first` to `last - 1` of a shard: (rgb_NHWC uint8, flow_NHWC int16).
-
-    Raises:
-        ShardError: the frames do not pass their checksum, or the file is gone.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            return file["frames/rgb"][first:last], file["frames/flow"][first:last]
-    except (OSError, KeyError) as error:
-        raise ShardError(f"{path}: frames {first} to {last - 1} cannot be read ({error}); {REBUILD}.") from error
 
 
 def _check_attributes(path: Path, attributes: Mapping[str, Any], *, entry: IndexEntry, index: Index) -> None:
@@ -145,27 +141,30 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _tables(path: Path, file: h5py.File, *, entry: IndexEntry, index: Index) -> Shard:
-    rgb, flow = file["frames/rgb"], file["frames/flow"]
-    n, (height, width) = entry.n_frames, rgb.shape[1:3]
-    for dataset, shape, dtype in ((rgb, (n, height, width, 3), "uint8"), (flow, (n, height, width, 2), "int16")):
-        if dataset.shape != shape or dataset.dtype != dtype:
-            found = f"{dataset.dtype}{dataset.shape}"
-            raise ShardError(f"{path}: {dataset.name} is {found}, expected {dtype}{shape}; {REBUILD}.")
-    scale = float(flow.attrs["scale"])
+def _tables(path: Path, file: h5py.File, *, entry: IndexEntry, index: Index, mtime_ns: int) -> Shard:
+    check = Layout(path, file, n_bytes=entry.n_bytes)
+    height, width = check.frame_size()
+    check.frames("frames/rgb", (entry.n_frames, height, width, 3), "uint8")
+    check.frames("frames/flow", (entry.n_frames, height, width, 2), "int16")
+    scale = float(file["frames/flow"].attrs["scale"])
     if not (np.isfinite(scale) and scale > 0):
         raise ShardError(f"{path}: the flow's scale is {scale}, expected a positive number; {REBUILD}.")
-    recordings = _recordings(path, file["recordings"][:], entry=entry, n_classes=len(index.classes))
+    recordings = _recordings(
+        path, check.table("recordings", n_rows=entry.n_recordings), entry=entry, n_classes=len(index.classes)
+    )
+    clips = check.table("clips", n_rows=entry.n_clips)
     return Shard(
         path=path,
+        n_bytes=entry.n_bytes,
+        mtime_ns=mtime_ns,
         subject=entry.subject,
         group=entry.group,
-        n_frames=n,
+        n_frames=entry.n_frames,
         height=height,
         width=width,
         flow_scale=scale,
         recordings=recordings,
-        clips=_clips(path, file["clips"][:], recordings, entry=entry, clip_length=index.clip_length),
+        clips=_clips(path, clips, recordings, clip_length=index.clip_length),
     )
 
 
@@ -180,10 +179,6 @@ def _recordings(path: Path, table: Array, *, entry: IndexEntry, n_classes: int) 
         )
         for row in table
     )
-    if len(recordings) != entry.n_recordings:
-        raise ShardError(
-            f"{path}: {len(recordings)} recordings, expected {entry.n_recordings} by the index; {REBUILD}."
-        )
     next_frame = 0
     for recording, group in zip(recordings, table["group"], strict=True):
         where = f"{path}: recording {recording.id!r}"
@@ -206,11 +201,7 @@ def _recordings(path: Path, table: Array, *, entry: IndexEntry, n_classes: int) 
     return recordings
 
 
-def _clips(
-    path: Path, table: Array, recordings: tuple[Recording, ...], *, entry: IndexEntry, clip_length: int
-) -> tuple[Clip, ...]:
-    if len(table) != entry.n_clips:
-        raise ShardError(f"{path}: {len(table)} clips, expected {entry.n_clips} by the index; {REBUILD}.")
+def _clips(path: Path, table: Array, recordings: tuple[Recording, ...], *, clip_length: int) -> tuple[Clip, ...]:
     clips = []
     for i, row in enumerate(table):
         if not 0 <= row["recording"] < len(recordings):

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
-from fer_model.data import Batch, ClipRef, ClipStore
+from fer_model.data import Batch, ClipStore
 from fer_model.errors import DivergedError
 from fer_model.evaluate import clip_scores, decide, video_scores
+from fer_model.folds import ClipRef
 from fer_model.inputs import network_inputs
 from fer_model.results import Validation
 
@@ -30,10 +31,12 @@ def epoch_order(n_clips: int, *, seed: int, epoch: int, flip: bool) -> tuple[Ten
     return order_N, torch.from_numpy(random.random(n_clips) < 0.5) & flip
 
 
-def forward(network: nn.Module, batch: Batch, *, flip_B: Tensor, flow_scale: float, device: torch.device) -> Tensor:
-    """Logits (B, K) of a batch as stored."""
+def forward(
+    network: nn.Module, batch: Batch, *, flip_B: Tensor | None, flow_scale: float, device: torch.device
+) -> Tensor:
+    """Logits (B, K) of a batch as stored; `flip_B` None: none is flipped."""
     rgb_BTCHW, flow_BTCHW = network_inputs(
-        batch.rgb_BTHWC.to(device), batch.flow_BTHWC.to(device), flip_B=flip_B.to(device), flow_scale=flow_scale
+        batch.rgb_BTHWC.to(device), batch.flow_BTHWC.to(device), flip_B=flip_B, flow_scale=flow_scale
     )
     logits_BK: Tensor = network(rgb_BTCHW, flow_BTCHW)
     return logits_BK
@@ -77,10 +80,8 @@ def predict(
     """
     network.eval()
     parts = []
-    for start in range(0, len(refs), EVALUATION_BATCH):
-        batch = store.batch(refs[start : start + EVALUATION_BATCH])
-        unflipped_B = torch.zeros(len(batch.label_B), dtype=torch.bool)
-        logits_BK = forward(network, batch, flip_B=unflipped_B, flow_scale=flow_scale, device=device)
+    for batch in store.batches(refs[i : i + EVALUATION_BATCH] for i in range(0, len(refs), EVALUATION_BATCH)):
+        logits_BK = forward(network, batch, flip_B=None, flow_scale=flow_scale, device=device)
         if not logits_BK.isfinite().all():
             raise DivergedError("the network's outputs are not finite: training diverged. Give a smaller --lr.")
         parts.append(logits_BK.double().softmax(1).cpu())

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_model.config import TrainConfig
-from fer_model.data import ClipRef, Fold
+from fer_model.folds import ClipRef, Fold
 from fer_model.index import Index
 from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
 from fer_model.results import Epoch, Result, note_of
@@ -61,14 +61,12 @@ class Terminal:
         if epochs_done:
             self.line(f"resumed after epoch {epochs_done} of {config.epochs}")
 
-    def memory(self, *, needed_bytes: int, room_bytes: int) -> None:
-        """Say where the frames will be."""
-        if needed_bytes > room_bytes:
-            self.line(
-                f"warning: the frames need {needed_bytes / 1e6:,.0f} MB, half of the free memory is "
-                f"{room_bytes / 1e6:,.0f} MB: what does not fit is read from disk for every batch",
-                style="yellow",
-            )
+    def data(self, *, in_memory: bool, needed_bytes: int) -> None:
+        """Say where the clips come from."""
+        size = f"{needed_bytes / 1e6:,.0f} MB"
+        self.line(
+            f"clips come from memory, {size}" if in_memory else f"clips come from disk; in memory, they are {size}"
+        )
 
     def loading(self, frames: Iterable[int], *, n_frames: int) -> None:
         """Show how far the reading of frames is."""

@@ -5,6 +5,7 @@ Axes: B clips of a batch, N training clips, K classes.
 
 import dataclasses
 import hashlib
+import os
 import time
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from torch.utils.tensorboard import SummaryWriter
 from fer_model import rundir
 from fer_model.build import build_network, build_optimizer, learning_rate, pick_device, preset_for, use_cpu_threads
 from fer_model.config import TrainConfig, train_config
-from fer_model.data import ClipStore, check_face_size, frames_bytes, select_fold, shards_of
+from fer_model.data import ClipStore, frames_bytes
 from fer_model.evaluate import decide
-from fer_model.memory import available_bytes
+from fer_model.folds import check_face_size, select_fold, shards_of
+from fer_model.memory import available_bytes, fits_in_memory
 from fer_model.results import Epoch, Result, metrics_row, write_metrics, write_results
 from fer_model.shards import Corpus, read_corpus
 from fer_model.steps import check_finite, check_weights, epoch_order, forward, predict, validate
@@ -38,6 +40,8 @@ def train_fold(
     device: str,
     out: Path,
     validation_group: int | None,
+    data: str,
+    readers: int | None,
     resume: bool,
     overwrite: bool,
     console: Console,
@@ -54,6 +58,8 @@ def train_fold(
         device: auto, cpu or cuda.
         out: parent of the run directories.
         validation_group: a training group to leave out and to measure after each epoch; it chooses nothing.
+        data: where the clips come from: ram, disk, or auto: ram if the frames take at most half of the free memory.
+        readers: threads that read and decode; None: one per core, at most 8.
         resume: go on after the last complete epoch of an unfinished run.
         overwrite: delete the run that is there.
         console: where to report.
@@ -67,6 +73,9 @@ def train_fold(
     corpus = read_corpus(shards)
     check_face_size(corpus, size=config.input_size)
     parts = select_fold(corpus, test_group=fold, validation_group=validation_group)
+    kept = (*parts.train, *parts.validation)
+    needed_bytes = frames_bytes(shards_of(kept), size=config.input_size)
+    in_memory = fits_in_memory(data, needed_bytes=needed_bytes, free_bytes=available_bytes())
     run = rundir.run_directory(out, corpus=corpus.index.corpus, variant=config.variant, fold=fold)
     run_config = describe_run(config, corpus, fold=fold, validation_group=validation_group)
     rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
@@ -87,11 +96,12 @@ def train_fold(
     if resume and state is None:
         terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
     terminal.start(corpus.index, parts, config, network, fold=fold, device=str(place), epochs_done=len(history))
-    store = ClipStore(clip_length=corpus.index.clip_length, size=config.input_size, keep_bytes=available_bytes() // 2)
-    kept = (*parts.train, *parts.validation)
-    needed_bytes = frames_bytes(shards_of(kept), size=config.input_size)
-    terminal.memory(needed_bytes=needed_bytes, room_bytes=store.room_bytes)
-    terminal.loading(store.load(kept), n_frames=sum(shard.n_frames for shard in shards_of(kept)))
+    store = ClipStore(
+        clip_length=corpus.index.clip_length, size=config.input_size, readers=readers or min(os.cpu_count() or 1, 8)
+    )
+    terminal.data(in_memory=in_memory, needed_bytes=needed_bytes)
+    if in_memory:
+        terminal.loading(store.load(kept), n_frames=sum(shard.n_frames for shard in shards_of(kept)))
 
     flow_scale = corpus.shards[0].flow_scale
     n_clips, n_batches = len(parts.train), -(-len(parts.train) // config.batch_size)
@@ -105,11 +115,12 @@ def train_fold(
             network.train()
             order_N, flip_N = epoch_order(n_clips, seed=seed, epoch=epoch, flip=config.flip)
             loss_sum, n_done, rate = 0.0, 0, 0.0
-            for i, rows_B in enumerate(torch.split(order_N, config.batch_size)):
+            steps = torch.split(order_N, config.batch_size)
+            batches = store.batches([parts.train[row] for row in rows_B.tolist()] for rows_B in steps)
+            for i, (rows_B, batch) in enumerate(zip(steps, batches, strict=True)):
                 rate = learning_rate(config, done=(epoch + i / n_batches) / config.epochs)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                batch = store.batch([parts.train[row] for row in rows_B.tolist()])
                 logits_BK = forward(network, batch, flip_B=flip_N[rows_B], flow_scale=flow_scale, device=place)
                 loss = cross_entropy(logits_BK, batch.label_B.to(place))
                 optimizer.zero_grad()

@@ -105,7 +105,8 @@ def write(directory: Path) -> None:
         directory,
         [
             LedgerRow(
-                r.id, r.subject, CLASSES[r.label] if r.label >= 0 else "", r.group, "ok" if r.clip_starts else "skipped",
+                r.id, r.subject, CLASSES[r.label] if r.label >= 0 else "", r.group,
+                "ok" if r.clip_starts else "skipped",
                 "" if r.clip_starts else f"no face: none found in {r.n_frames} frames", r.n_frames,
                 r.n_frames - len(r.faceless), len(r.clip_starts), 0.0,
             )

@@ -11,7 +11,8 @@ import hdf5plugin  # noqa: F401  registers the bitshuffle filter
 import numpy as np
 import pytest
 
-from fer_model.data import ClipRef, ClipStore
+from fer_model.data import ClipStore
+from fer_model.folds import ClipRef
 from fer_model.shards import Corpus, read_corpus
 
 FORMAT_PAGE = Path(__file__).parents[2] / "docs" / "shard-format.md"
@@ -81,7 +82,7 @@ def test_the_training_side_reads_every_recording(corpus: Corpus) -> None:
 def test_the_training_side_reads_every_clip(corpus: Corpus) -> None:
     refs = [ClipRef(shard=s, clip=c) for s in corpus.shards for c in s.clips]
     expected = [clip for recording in golden.RECORDINGS for clip in expected_clips(recording)]
-    batch = ClipStore(clip_length=golden.LENGTH, size=golden.SIZE, keep_bytes=0).batch(refs)
+    (batch,) = ClipStore(clip_length=golden.LENGTH, size=golden.SIZE, readers=1).batches([refs])
     assert len(refs) == len(expected) == 7
     assert np.array_equal(batch.rgb_BTHWC.numpy(), np.stack([rgb for rgb, _ in expected]))
     assert np.array_equal(batch.flow_BTHWC.numpy(), np.stack([flow for _, flow in expected]))

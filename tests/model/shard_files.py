@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 import numpy.typing as npt
 
@@ -93,7 +94,7 @@ def write_corpus(
         "shards": entries,
         "unknown": "a reader ignores it",
     }
-    (directory / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    write_index(directory, index)
     return directory
 
 
@@ -109,8 +110,9 @@ def write_shard(
         clips += [(i, first + start, min(LENGTH, n), video.label) for start in starts]
         first += n
     with h5py.File(path, "w") as file:
-        file["frames/rgb"] = np.concatenate([v.rgb for v in videos])
-        flow = file.create_dataset("frames/flow", data=np.concatenate([v.flow for v in videos]))
+        store_frames(file, "rgb", np.concatenate([v.rgb for v in videos]))
+        store_frames(file, "flow", np.concatenate([v.flow for v in videos]))
+        flow = file["frames/flow"]
         flow.attrs.update({"scale": 256.0, "saturated": 0})
         file["frames/detected"] = np.ones(first, bool)
         file["frames/confidence"] = np.ones(first, np.float32)
@@ -126,18 +128,40 @@ def write_shard(
     return entry | file_facts(path) | {"n_recordings": len(videos), "n_clips": len(clips), "n_frames": first}
 
 
+def store_frames(
+    file: h5py.File, name: str, frames: npt.NDArray[Any], *, chunk: int = 8, filter_: str = "none"
+) -> None:
+    """Images or flow as the format says, in chunks of some frames."""
+    filters: dict[str, dict[str, Any]] = {
+        "none": {},
+        "gzip": {"compression": "gzip", "shuffle": True},
+        "bitshuffle-lz4": dict(hdf5plugin.Bitshuffle(cname="lz4")),
+    }
+    file.create_dataset(
+        f"frames/{name}", data=frames, chunks=(chunk, *frames.shape[1:]), maxshape=(None, *frames.shape[1:]),
+        fletcher32=True, **filters[filter_],
+    )  # fmt: skip
+
+
 def file_facts(path: Path) -> dict[str, Any]:
     """Size and digest of a file, for the index."""
     content = path.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def write_index(directory: Path, index: dict[str, Any]) -> None:
+    """Write index.json with its own hash."""
+    others = {name: value for name, value in index.items() if name != "index_sha256"}
+    text = json.dumps(others, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    index = others | {"index_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    (directory / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
 def edit_index(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change index.json by `change(index)`."""
-    path = directory / "index.json"
-    index = json.loads(path.read_text(encoding="utf-8"))
+    """Change index.json by `change(index)`, and its hash with it."""
+    index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
     change(index)
-    path.write_text(json.dumps(index), encoding="utf-8")
+    write_index(directory, index)
 
 
 def edit_shard(directory: Path, change: Callable[[h5py.File], object], *, number: int = 0) -> Path:

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_model.data import ClipRef
 from fer_model.evaluate import clip_scores, decide, measure, video_scores, vote
+from fer_model.folds import ClipRef
 from fer_model.results import prediction_table
 from fer_model.shards import Clip, Recording, Shard
 
@@ -16,6 +16,8 @@ from fer_model.shards import Clip, Recording, Shard
 def make_ref(recording: str, *, label: int, start: int = 0) -> ClipRef:
     shard = Shard(
         path=Path("x.h5"),
+        n_bytes=1,
+        mtime_ns=0,
         subject="s",
         group=1,
         n_frames=99,

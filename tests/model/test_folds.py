@@ -6,8 +6,8 @@ import h5py
 import pytest
 from shard_files import edit_shard, write_corpus
 
-from fer_model.data import ClipRef, Fold, check_face_size, check_fold, select_fold
 from fer_model.errors import ArgumentError, FoldError
+from fer_model.folds import ClipRef, Fold, check_face_size, check_fold, select_fold
 from fer_model.memory import available_bytes
 from fer_model.shards import read_corpus
 

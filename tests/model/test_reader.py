@@ -1,7 +1,5 @@
 """The reader believes nothing of a shard directory before it was checked."""
 
-import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,14 +7,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shard_files import LENGTH, edit_index, edit_shard, file_facts, set_field, write_corpus
+from shard_files import CLIP, LENGTH, edit_index, edit_shard, file_facts, set_field, write_corpus
 
-from fer_model.data import ClipRef, ClipStore, pad_clip
 from fer_model.errors import FerModelError, ShardError
-from fer_model.shards import read_corpus, read_frames
+from fer_model.shards import read_corpus
 
 
 def test_a_finished_directory_is_read_whole(shards: Path) -> None:
@@ -86,12 +82,47 @@ def delete(name: str) -> Callable[[h5py.File], None]:
     return change
 
 
-def replace(name: str, data: object) -> Callable[[h5py.File], None]:
+def replace(name: str, data: object, **options: Any) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
+        attributes = dict(file[name].attrs)
         del file[name]
-        file[name] = data
+        dataset = file.create_dataset(name, data=data, **options)
+        dataset.attrs.update(attributes)
 
     return change
+
+
+def claim(name: str, n_frames: int, **options: Any) -> Callable[[h5py.File], None]:
+    """Make a dataset say that it has so many frames, of which none is stored."""
+
+    def change(file: h5py.File) -> None:
+        dtype, shape = file[name].dtype, file[name].shape[1:]
+        del file[name]
+        chunks = options.pop("chunks", (8, *shape))
+        file.create_dataset(name, (n_frames, *shape), dtype, chunks=chunks, fletcher32=True, **options)
+
+    return change
+
+
+def link(name: str, to: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file.move(name, "elsewhere")
+        file[name] = to
+
+    return change
+
+
+def make_virtual(file: h5py.File) -> None:
+    shape = file["frames/rgb"].shape
+    layout = h5py.VirtualLayout(shape, "u1")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape)
+    del file["frames/rgb"]
+    file.create_virtual_dataset("frames/rgb", layout)
+
+
+def keep_outside(file: h5py.File) -> None:
+    del file["frames/rgb"]
+    file.create_dataset("frames/rgb", (26, 16, 16, 3), "u1", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
 
 
 @pytest.mark.parametrize(
@@ -107,11 +138,30 @@ def replace(name: str, data: object) -> Callable[[h5py.File], None]:
         (lambda f: f.attrs.update(clip_length=8), "clip_length is 8, expected 4"),
         (lambda f: f["frames/flow"].attrs.update(scale=0.0), "scale is 0.0, expected a positive number"),
         (lambda f: f["frames/flow"].attrs.update(scale=128.0), "expected one kind"),
-        (delete("clips"), "not readable as a shard"),
-        (delete("frames/rgb"), "not readable as a shard"),
+        (delete("clips"), "clips is no dataset of this file"),
+        (delete("frames/rgb"), "frames/rgb is no dataset of this file"),
+        (delete("frames"), "not readable as a shard"),
         (replace("frames/rgb", np.zeros((26, 16, 16, 3), np.float32)), "rgb is float32"),
-        (replace("frames/rgb", np.zeros((26, 8, 8, 3), np.uint8)), r"flow is int16\(26, 16, 16, 2\)"),
-        (replace("recordings", np.zeros(6)), "not readable as a shard"),
+        (replace("frames/rgb", np.zeros((26, 16, 16), np.uint8)), r"rgb has the shape \(26, 16, 16\)"),
+        (
+            replace("frames/rgb", np.zeros((26, 8, 8, 3), np.uint8), chunks=(8, 8, 8, 3), fletcher32=True),
+            r"flow is int16\(26, 16, 16, 2\)",
+        ),
+        (replace("frames/rgb", np.zeros((26, 16, 16, 3), np.uint8)), "in chunks of None without checksums"),
+        (replace("frames/rgb", np.zeros((26, 16, 16, 3), np.uint8), chunks=(8, 16, 16, 3)), "without checksums"),
+        (replace("frames/rgb", np.zeros((26, 16, 16, 3), np.uint8), chunks=(8, 8, 8, 3)), "expected chunks of whole"),
+        (claim("frames/rgb", 26, compression=32099, allow_unknown_filter=True), "by HDF5's filter 32099"),
+        (claim("frames/rgb", 26), r"rgb claims 26 frames in 4 chunks, found 0 in a file"),
+        (claim("frames/rgb", 10**12), r"rgb is uint8\(1000000000000, 16, 16, 3\), expected uint8\(26"),
+        (claim("frames/rgb", 26, chunks=(2**21, 16, 16, 3), maxshape=(None, 16, 16, 3)), "chunks of 1610612736 bytes"),
+        (make_virtual, "frames/rgb is no dataset of this file"),
+        (keep_outside, "frames/rgb is no dataset of this file"),
+        (link("frames/flow", h5py.ExternalLink("other.h5", "/x")), "frames/flow is no dataset of this file"),
+        (link("clips", h5py.SoftLink("/elsewhere")), "clips is no dataset of this file"),
+        (replace("recordings", np.zeros(6)), "field id of recordings is 'missing'"),
+        (replace("recordings", np.zeros((6, 2))), r"recordings of shape \(6, 2\), expected 6"),
+        (replace("clips", np.zeros(10**7, CLIP)), "10000000 clips, expected 8"),
+        (replace("clips", np.zeros(8, [(n, "f8") for n in CLIP.names or ()])), "field recording of clips is 'f'"),
         (set_field("recordings", 1, subject=b"s02"), "'s02' of group 1, expected 's00' of group 1.*share a person"),
         (set_field("recordings", 1, group=3), "of group 3, expected"),
         (set_field("recordings", 1, label=3), "label 3, expected -1 to 2"),
@@ -150,60 +200,6 @@ def test_a_file_that_is_no_hdf5_is_refused(shards: Path) -> None:
         read_corpus(shards)
 
 
-def test_frames_that_fail_their_checksum_name_the_file(shards: Path) -> None:
-    def with_checksum(file: h5py.File) -> None:
-        frames = file["frames/rgb"][:]
-        del file["frames/rgb"]
-        file.create_dataset("frames/rgb", data=frames, chunks=(8, 16, 16, 3), fletcher32=True)
-
-    path = edit_shard(shards, with_checksum)
-    frames = read_frames(path, first=0, last=8)[0].tobytes()
-    content = path.read_bytes()
-    at = content.index(frames)
-    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-    with pytest.raises(ShardError, match=re.escape(str(path)) + ".*cannot be read"):
-        read_frames(path, first=0, last=8)
-
-
-def refs_of(shards: Path) -> list[ClipRef]:
-    return [ClipRef(shard=shard, clip=clip) for shard in read_corpus(shards).shards for clip in shard.clips]
-
-
-def test_a_clip_holds_the_stored_frames_and_a_short_one_is_padded(shards: Path) -> None:
-    refs = refs_of(shards)
-    batch = ClipStore(clip_length=LENGTH, size=16, keep_bytes=0).batch(refs[2:4])
-    rgb, flow = (torch.from_numpy(a) for a in read_frames(refs[0].shard.path, first=0, last=26))
-    assert batch.rgb_BTHWC.dtype == torch.uint8
-    assert batch.flow_BTHWC.dtype == torch.int16
-    assert torch.equal(batch.rgb_BTHWC[0], rgb[6:10])
-    assert torch.equal(batch.rgb_BTHWC[1], rgb[[10, 11, 12, 12]])
-    assert torch.equal(batch.flow_BTHWC[1, :3], flow[10:13])
-    assert not batch.flow_BTHWC[1, 3].any()
-    assert batch.label_B.tolist() == [1, 2]
-
-
-@pytest.mark.parametrize("size", [8, 16])
-def test_clips_are_the_same_whether_frames_are_kept_or_read_again(shards: Path, size: int) -> None:
-    refs = refs_of(shards)
-    kept, partly, read = (
-        ClipStore(clip_length=LENGTH, size=size, keep_bytes=n) for n in (10**9, 26 * size * size * 7, 0)
-    )
-    assert sum(kept.load(refs)) == sum(partly.load(refs)) == 78
-    assert [len(store.kept) for store in (kept, partly, read)] == [3, 1, 0]
-    for other in (partly, read):
-        assert torch.equal(kept.batch(refs).rgb_BTHWC, other.batch(refs).rgb_BTHWC)
-        assert torch.equal(kept.batch(refs).flow_BTHWC, other.batch(refs).flow_BTHWC)
-
-
-@given(n=st.integers(1, 9), extra=st.integers(0, 9))
-def test_padding_repeats_the_last_image_and_stops_the_flow(n: int, extra: int) -> None:
-    rgb = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 2, 2, 3)
-    flow = torch.full((n, 2, 2, 2), 7, dtype=torch.int16)
-    padded_rgb, padded_flow = pad_clip(rgb, flow, clip_length=n + extra)
-    assert padded_rgb[:, 0, 0, 0].tolist() == [*range(n), *[n - 1] * extra]
-    assert padded_flow[:, 1, 1, 0].tolist() == [7] * n + [0] * extra
-
-
 @given(data=st.data())
 def test_every_change_of_a_clip_row_is_refused_or_stays_inside_the_recording(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -218,19 +214,3 @@ def test_every_change_of_a_clip_row_is_refused_or_stays_inside_the_recording(
     inside = range(clip.recording.first_frame, clip.recording.first_frame + clip.recording.n_frames)
     assert {clip.first_frame, clip.first_frame + clip.n_valid - 1} <= set(inside)
     assert 1 <= clip.n_valid <= LENGTH
-
-
-def test_the_example_in_the_format_document_reads_the_same_clips(shards: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "shard-format.md"
-    namespace: dict[str, Any] = {}
-    exec(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[0], namespace)
-    index = json.loads((shards / "index.json").read_text())
-    assert index["clip"]["length"] == LENGTH
-    expected = list(namespace["clips"](shards, 1))
-    refs = [ref for ref in refs_of(shards) if ref.shard.group == 1]
-    batch = ClipStore(clip_length=LENGTH, size=16, keep_bytes=0).batch(refs)
-    assert len(expected) == len(refs)
-    for i, (rgb, flow, label) in enumerate(expected):
-        np.testing.assert_array_equal(batch.rgb_BTHWC[i].numpy(), rgb)
-        np.testing.assert_array_equal(batch.flow_BTHWC[i].numpy() / np.float32(256), flow)
-        assert batch.label_B[i] == label

@@ -23,7 +23,7 @@ def fer_train(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_options_are_these() -> None:
     found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
     run = {"--fold", "--variant", "--preset", "--device", "--out", "--validation-group", "--resume", "--overwrite"}
-    assert found == run | {"--epochs", "--batch-size", "--lr", "--seed", "--debug"}
+    assert found == run | {"--epochs", "--batch-size", "--lr", "--seed", "--data", "--readers", "--debug"}
 
 
 def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
