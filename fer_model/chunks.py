@@ -102,10 +102,10 @@ def read_rows(descriptor: int, table: ChunkTable, first: int, last: int, *, out:
             table.verified_K[k] = 1
         low, high = max(k * n, first), min((k + 1) * n, last)
         if high - low == n:
-            _decode(raw, table, k, out_address + (low - first) * row_bytes)
+            decode(raw, table, k, out_address + (low - first) * row_bytes)
         else:
             whole = np.empty((n, *table.row_shape), table.dtype)
-            _decode(raw, table, k, whole.ctypes.data)
+            decode(raw, table, k, whole.ctypes.data)
             out[low - first : high - first] = whole[low - k * n : high - k * n]
 
 
@@ -162,7 +162,7 @@ def _verify(raw: bytes, table: ChunkTable, k: int) -> None:
         raise ChunkError(f"chunk {k} is compressed into blocks of other lengths")
 
 
-def _decode(raw: bytes, table: ChunkTable, k: int, address: int) -> None:
+def decode(raw: bytes, table: ChunkTable, k: int, address: int) -> None:
     """Decode a verified chunk to where `table.chunk_bytes` bytes are free."""
     if len(raw) != table.size_K[k]:
         raise ChunkError(f"chunk {k} ends after {len(raw)} of {table.size_K[k]} bytes")

@@ -209,6 +209,16 @@ def test_an_error_of_a_thread_ends_loading_at_once(shards: Path) -> None:
     assert same(batch_of(store, refs[:4]), batch_of(new_store(), refs[:4]))
 
 
+def test_reading_threads_leave_the_number_of_computing_threads_alone(shards: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        batch_of(new_store(), refs_of(shards))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_memory_is_checked_before_frames_are_read(shards: Path) -> None:
     needed = frames_bytes(read_corpus(shards).shards, size=16)
     assert needed == 78 * 16 * 16 * 7

@@ -106,6 +106,18 @@ def test_a_network_that_sees_only_the_last_frame_learns_no_order(
     assert run(shards, tmp_path / "runs", epochs=16, lr=5e-3).video.accuracy <= 0.75
 
 
+def test_losses_are_the_same_from_memory_and_from_disk(shards: Path, tmp_path: Path) -> None:
+    logs = io.StringIO(), io.StringIO()
+    ram, disk = (
+        run(shards, tmp_path / data, data=data, validation_group=2, log=log)
+        for data, log in zip(("ram", "disk"), logs, strict=True)
+    )
+    assert losses(ram.run.path) == losses(disk.run.path)
+    assert (ram.run.path / "predictions.csv").read_bytes() == (disk.run.path / "predictions.csv").read_bytes()
+    assert "clips come from memory" in logs[0].getvalue()
+    assert "clips come from disk" in logs[1].getvalue()
+
+
 def test_nothing_of_the_test_group_reaches_training(tmp_path: Path) -> None:
     shards = write_corpus(tmp_path / "shards")
     first = run(shards, tmp_path / "first", fold=2)
