@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
+from lib.report import Measure, report
 
 ACCURACY_GOAL = 0.90
 
@@ -54,22 +53,14 @@ def main(data: Path, json_file: Path | None, keep: Path | None) -> None:
         build_s = build(data, home)
         summary, train_s = train(home)
         n_frames = sum(s["n_frames"] for s in json.loads((home / "shards/index.json").read_text())["shards"])
-    results = {
+    results: dict[str, Measure] = {
         "recordings right, held-out persons": (summary["video_accuracy"], ACCURACY_GOAL, "higher"),
         "recordings tested": (summary["n_test_recordings"], None, "higher"),
         "build, seconds": (build_s, None, "lower"),
         "build, frames per second": (n_frames / build_s, None, "higher"),
         "train and test, seconds": (train_s, None, "lower"),
     }
-    table = Table("measure", "value", "goal")
-    for name, (value, goal, _) in results.items():
-        table.add_row(name, f"{value:.3f}", "" if goal is None else str(goal))
-    Console().print(table)
-    if json_file:
-        keys = ("value", "goal", "better")
-        json_file.write_text(
-            json.dumps({n: dict(zip(keys, r, strict=True)) for n, r in results.items()}, indent=1) + "\n"
-        )
+    report(results, json_file)
 
 
 if __name__ == "__main__":

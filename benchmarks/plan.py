@@ -5,7 +5,6 @@ The trees have the real names, and real clips behind those of eNTERFACE'05; the 
 
 import csv
 import itertools
-import json
 import statistics
 import tempfile
 import time
@@ -13,8 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
+from lib.report import Measure, report
 
 from fer_prep import corpora
 from fer_prep.build import build
@@ -127,7 +125,9 @@ def main(data: Path, json_file: Path | None) -> None:
         raise click.UsageError(f"{data}/real or {facts} is not there; --data names the directory of real face videos")
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        results = {name: (seconds, 1.0, "lower") for name, seconds in scans(home, facts, data).items()}
+        results: dict[str, Measure] = {
+            name: (seconds, 1.0, "lower") for name, seconds in scans(home, facts, data).items()
+        }
         whole = median_s(
             lambda: forecast(
                 make_plan(dataset="enterface", root=home / "enterface"),
@@ -135,19 +135,8 @@ def main(data: Path, json_file: Path | None) -> None:
             )
         )  # fmt: skip
         results["plan of all of enterface without calibration, seconds"] = (whole, 5.0, "lower")
-        told: dict[str, tuple[float, float | None, str]] = {
-            name: (ratio, None, "lower") for name, ratio in forecast_and_build(home).items()
-        }
-    everything = results | told
-    table = Table("measure", "value", "goal")
-    for name, (value, goal, _) in everything.items():
-        table.add_row(name, f"{value:.3f}", "" if goal is None else f"< {goal}")
-    Console().print(table)
-    if json_file:
-        keys = ("value", "goal", "better")
-        json_file.write_text(
-            json.dumps({n: dict(zip(keys, r, strict=True)) for n, r in everything.items()}, indent=1) + "\n"
-        )
+        results |= {name: (ratio, None, "lower") for name, ratio in forecast_and_build(home).items()}
+    report(results, json_file)
 
 
 if __name__ == "__main__":

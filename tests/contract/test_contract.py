@@ -31,6 +31,11 @@ def expected_clips(recording: golden.GoldenRecording) -> list[tuple[np.ndarray, 
     return clips
 
 
+def examples() -> list[str]:
+    """The programs in the format page."""
+    return re.findall(r"```python\n(.*?)```", FORMAT_PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     return read_corpus(golden.GOLDEN)
@@ -90,8 +95,7 @@ def test_the_training_side_reads_every_clip(corpus: Corpus) -> None:
 
 def test_the_reader_in_the_format_page_reads_every_clip() -> None:
     namespace: dict[str, Callable[..., object]] = {}
-    (source,) = re.findall(r"```python\n(.*?)```", FORMAT_PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    exec(source, namespace)
+    exec(examples()[0], namespace)
     for group in (1, 2):
         recordings = [r for r in golden.RECORDINGS if r.group == group]
         expected = [(*clip, r.label) for r in recordings for clip in expected_clips(r)]
@@ -101,3 +105,15 @@ def test_the_reader_in_the_format_page_reads_every_clip() -> None:
             assert np.array_equal(rgb, expected_rgb)
             assert np.array_equal(flow, expected_flow / 256)
             assert label == expected_label
+
+
+def test_the_loop_in_the_format_page_reads_every_training_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two workers, from the golden directory under the name that the page uses."""
+    source = examples()[1]
+    assert 'Path("shards")' in source
+    monkeypatch.setattr("fer_model.shards.read_corpus", lambda directory: read_corpus(golden.GOLDEN))
+    namespace: dict[str, list[np.ndarray]] = {}
+    exec(source.replace("size=112", f"size={golden.SIZE}") + "\nbatches = list(loader)", namespace)
+    recordings = [r for r in golden.RECORDINGS if r.group == 2 and r.label >= 0]
+    expected = {clip[0].tobytes() for recording in recordings for clip in expected_clips(recording)}
+    assert {rgb.numpy().tobytes() for batch in namespace["batches"] for rgb in batch[0]} == expected
