@@ -13,14 +13,12 @@ from filelock import FileLock, Timeout
 from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.ledger import LedgerRow, read_ledger, write_ledger
 from fer_prep.listener import Listener
-from fer_prep.output import leftovers, prepare, write_index
+from fer_prep.output import LOCK, leftovers, prepare, write_index
 from fer_prep.pipeline import Pipeline
 from fer_prep.plan import Plan, plan_shards
 from fer_prep.recipe import Recipe
 from fer_prep.stages import track_cache
 from fer_prep.stored import ShardEntry
-
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)

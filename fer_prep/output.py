@@ -18,6 +18,7 @@ from fer_prep.stages import Job
 from fer_prep.stored import VERSION, ShardEntry, file_sha256, stored_recipe
 
 INDEX, INDEX_FORMAT = "index.json", "fer-shards"
+LOCK = ".lock"  # held while a build writes
 LONGEST_NAME = 100
 
 
