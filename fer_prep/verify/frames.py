@@ -19,7 +19,9 @@ def unread_frames(facts: Facts, spans: Sequence[Span]) -> Iterator[str]:
     for name, unread_N in facts.unread.items():
         if unread_N.any():
             reason = facts.reasons[name]
-            failed = "their checksum" if "Fletcher32" in reason else f"to decode ({reason})"
+            # the checksum is the first filter that a chunk meets when it is read
+            filtered_out = "Fletcher32" in reason or "filter returned failure" in reason
+            failed = "their checksum" if filtered_out else f"to decode ({reason})"
             hit = [span.id for span in spans if unread_N[span.first : span.end].any()]
             whose = f": recording{'s' if len(hit) > 1 else ''} {names(hit)}" if hit else ""
             yield f"frames {rows(unread_N)} of {name} fail {failed}{whose}"
