@@ -95,7 +95,7 @@ def refuse_foreign(out: Path) -> None:
         return
     try:
         ours = json.loads(path.read_text(encoding="utf-8"))["format"] == INDEX_FORMAT
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = False
     if not ours:
         raise UsageError(f"{path} is no index of fer-prep; choose another --out, or delete it if it is damaged")
@@ -130,7 +130,7 @@ def read_index(out: Path) -> dict[str, dict[str, Any]]:
     try:
         index = json.loads((out / INDEX).read_text(encoding="utf-8"))
         return {shard["file"]: shard for shard in index["shards"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 

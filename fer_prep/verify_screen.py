@@ -115,6 +115,10 @@ def _advice(result: Verification) -> str:
     if result.newer:
         return "→ Install the fer-prep that wrote it, or a newer one."
     build = "the same fer-prep build again: what is damaged or missing is built anew, whole shards are kept."
+    if result.ledger_lost:
+        build = (
+            "the same fer-prep build again: without a ledger it builds every shard anew, from the faces in its cache."
+        )
     if not result.delete_first:
         return f"→ Run {build}"
     shown = ", ".join(result.delete_first[:5])

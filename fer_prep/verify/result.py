@@ -23,6 +23,7 @@ class Verification:
         remarks: what lies in the directory and does no harm.
         n_shards, n_recordings, n_frames, n_bytes: as the index says.
         newer: a newer fer-prep wrote the directory.
+        ledger_lost: the ledger is missing or no ledger; a build then keeps no shard.
         delete_first: files that a build would keep, or refuse, though something is wrong with them.
     """
 
@@ -35,6 +36,7 @@ class Verification:
     n_frames: int
     n_bytes: int
     newer: bool
+    ledger_lost: bool
     delete_first: tuple[str, ...]
     seconds: float
 

@@ -40,16 +40,18 @@ def verify(
     checked = check_index(directory / INDEX)
     index = checked.index
     findings = [Finding(INDEX, sentence) for sentence in checked.sentences]
-    delete_first: list[str] = [] if index or not (directory / INDEX).exists() else [INDEX]
+    delete_first = [INDEX] if index is None and os.access(directory / INDEX, os.R_OK) else []
+    ledger_lost = False
     if index is not None:
         rows, sentences = read_rows(directory / LEDGER, index)
-        if rows is None and (directory / LEDGER).exists():
+        ledger_lost = rows is None
+        if ledger_lost and os.access(directory / LEDGER, os.R_OK):
             delete_first.append(LEDGER)
         reports = _check_shards(directory, index, quick=quick, workers=workers, listener=listener)
         findings += _ledger_findings(rows, sentences, index, reports, quick=quick)
-        for file, report in sorted(reports.items()):
+        for file, report in reports.items():
             findings += [Finding(file, sentence) for sentence in report.sentences]
-            if report.sentences and report.as_listed:
+            if report.sentences and report.as_listed and not checked.sentences:  # else the index is to blame
                 delete_first.append(file)
     _refuse_held(directory)
     if _state(directory) != before:
@@ -58,16 +60,22 @@ def verify(
     return Verification(
         directory=directory,
         quick=quick,
-        findings=tuple(findings),
+        findings=tuple(sorted(findings, key=_place)),
         remarks=tuple(_remarks(directory, {entry.file for entry in entries})) if index is not None else (),
         n_shards=len(entries),
         n_recordings=sum(entry.n_recordings for entry in entries),
         n_frames=sum(entry.n_frames for entry in entries),
         n_bytes=sum(entry.bytes for entry in entries),
         newer=checked.newer,
-        delete_first=tuple(delete_first),
+        ledger_lost=ledger_lost,
+        delete_first=tuple(sorted(delete_first)),
         seconds=time.perf_counter() - begin,
     )
+
+
+def _place(finding: Finding) -> tuple[bool, bool, str]:
+    """Index first, then the ledger, then shards by their names."""
+    return (finding.file != INDEX, finding.file != LEDGER, finding.file)
 
 
 def _check_shards(

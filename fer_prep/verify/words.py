@@ -82,13 +82,14 @@ def hdf5_words(error: BaseException) -> str:
     text = " ".join(str(error).split())
     inner = re.search(r"\((.*)\)$", text)
     found = (inner[1] if inner else text)[:200] or type(error).__name__
+    if cut := re.search(r"truncated file: eof = (\d+).* stored_eof = (\d+)", found):
+        return f"it is cut short: {int(cut[1]):,} of {int(cut[2]):,} bytes"
     for sign, words in (
-        ("truncated file", "it is cut short"),
         ("file signature not found", "its beginning is no HDF5 file's"),
         ("already open for write", "its writer was killed before it was finished"),
     ):
         if sign in found:
-            return f"{words}: {found}" if sign == "truncated file" else words
+            return words
     return found
 
 

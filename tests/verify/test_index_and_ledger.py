@@ -111,8 +111,13 @@ def test_an_index_that_is_none_is_said_and_has_to_go_first(shards: Path, content
 
 def test_an_index_that_was_edited_by_hand_does_not_fit_its_hash(shards: Path) -> None:
     path = shards / "index.json"
-    path.write_text(path.read_text().replace('"unlabelled": 1', '"unlabelled": 2'))
+    content = path.read_text()
+    path.write_text(content.replace('"unlabelled": 1', '"unlabelled": 2'))
     assert small.sentences(small.verify_here(shards)) == [f"index.json: {EDITED}"]
+    path.write_text(content.replace('"group": 2', '"group": 1'))
+    result = small.verify_here(shards)
+    assert f"{small.OTHER}: group is 2; index.json says 1" in small.sentences(result)
+    assert result.delete_first == ()  # a build writes the index anew; the shard is good
 
 
 def test_another_layout_of_the_same_index_is_no_damage(shards: Path) -> None:

@@ -55,7 +55,9 @@ def test_a_directory_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:
 
 def screen(findings: tuple[Finding, ...], *, terminal: bool, remarks: tuple[str, ...] = ()) -> list[str]:
     console = Console(file=StringIO(), width=80, force_terminal=terminal, color_system=None)
-    result = Verification(Path("shards"), False, findings, remarks, 61, 976, 17851, 938_000_000, False, ("a.h5",), 12.3)
+    result = Verification(
+        Path("shards"), False, findings, remarks, 61, 976, 17851, 938_000_000, False, False, ("a.h5",), 12.3
+    )
     print_verification(console, result)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue().splitlines()

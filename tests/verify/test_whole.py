@@ -61,6 +61,26 @@ def test_what_is_built_is_whole_and_building_again_mends_what_is_damaged(tmp_pat
     build_it()
     assert small.sentences(small.verify_here(out)) == []
     assert second.stat().st_ino == kept
+    # what a build does not see, or does not touch, goes first
+    with small.changed(out, first.name) as file:
+        file["frames/flow"][:] = 0
+    (out / "index.json").write_text((out / "index.json").read_text() + "}")
+    assert small.verify_here(out).delete_first == ("index.json",)
+    (out / "index.json").unlink()
+    build_it()
+    result = small.verify_here(out)
+    assert result.delete_first == (first.name,)
+    first.unlink()
+    build_it()
+    assert small.sentences(small.verify_here(out)) == []
+    assert second.stat().st_ino == kept
+    (out / "ledger.csv").write_text("x")
+    result = small.verify_here(out)
+    assert (result.ledger_lost, result.delete_first) == (True, ("ledger.csv",))
+    (out / "ledger.csv").unlink()
+    build_it()
+    assert small.sentences(small.verify_here(out)) == []
+    assert second.stat().st_ino != kept
 
 
 def test_nothing_is_written_not_even_a_lock(shards: Path) -> None:
