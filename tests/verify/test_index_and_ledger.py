@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import small
 
+from fer_prep.errors import UsageError
+from fer_prep.output import read_index, refuse_foreign
+
 pytest_plugins = ["small_fixtures"]
 
 EDITED = "was edited or damaged: its content does not fit its index_sha256"
@@ -107,6 +110,13 @@ def test_an_index_that_is_none_is_said_and_has_to_go_first(shards: Path, content
     assert len(result.findings) == 1
     assert result.findings[0].sentence.startswith(sentence)
     assert result.delete_first == ("index.json",)
+
+
+def test_a_build_refuses_an_index_that_is_nested_too_deep(shards: Path) -> None:
+    (shards / "index.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is no index of fer-prep; choose another --out, or delete it"):
+        refuse_foreign(shards)
+    assert read_index(shards) == {}
 
 
 def test_an_index_that_was_edited_by_hand_does_not_fit_its_hash(shards: Path) -> None:
