@@ -91,8 +91,8 @@ def check_file(path: Path, entry: IndexEntry) -> int:
         ShardError: it is missing, or not the file that the index lists.
     """
     try:
-        if path.is_symlink() or not path.is_file():
-            found = "a link" if path.is_symlink() else "not a file" if path.exists() else "missing"
+        if not path.is_file():
+            found = "not a file" if path.exists() else "missing"
             raise ShardError(f"{path}: {found}, but index.json lists it; {_REBUILD}, or copy it again.")
         with path.open("rb") as file:
             before = os.fstat(file.fileno())

@@ -13,14 +13,12 @@ from filelock import FileLock, Timeout
 from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.ledger import LedgerRow, read_ledger, write_ledger
 from fer_prep.listener import Listener
-from fer_prep.output import leftovers, prepare, write_index
+from fer_prep.output import LOCK, leftovers, prepare, write_index
 from fer_prep.pipeline import Pipeline
 from fer_prep.plan import Plan, plan_shards
 from fer_prep.recipe import Recipe
 from fer_prep.stages import track_cache
 from fer_prep.stored import ShardEntry
-
-LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def build(
         write_index(
             out, corpus=corpus.name, classes=corpus.classes, n_groups=plan.n_groups, recipe=plan.recipe,
             versions=plan.versions, left_out=Counter(remark.kind for remark in corpus.left_out),
-            entries=result.entries,
+            rows=rows, entries=result.entries,
         )  # fmt: skip
         for name in leftovers(out, {entry.file for entry in result.entries}):
             listener.note(f"{out / name} belongs to no recording that could be built now; it is not in the index")

@@ -16,7 +16,7 @@ from fer_prep import __version__
 from fer_prep.corpora import ADAPTERS, NAMES
 from fer_prep.errors import FerPrepError
 
-FAILED_RECORDINGS, INTERRUPTED = 3, 130
+FAILED_RECORDINGS, SOMETHING_WRONG, INTERRUPTED = 3, 3, 130
 DIRECTORY = click.Path(path_type=Path)
 
 
@@ -224,6 +224,23 @@ def plan(
     if json_file is not None:
         write_plan(json_file, result)
     return 0
+
+
+@main.command()
+@click.argument("shards", metavar="SHARDS", type=DIRECTORY)
+@click.option("--quick", is_flag=True, help="Compare index, ledger, sizes and hashes; decode nothing.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes. [default: one per core]")
+@_sentences
+def verify(*, shards: Path, quick: bool, workers: int | None) -> int:
+    """Check a directory of shards: every byte, table and frame. Changes nothing; exit code 3: something is wrong."""
+    from fer_prep.verify import run as verifying
+    from fer_prep.verify_screen import VerifyDisplay, print_verification
+
+    console = Console()
+    with VerifyDisplay(console) as display:
+        result = verifying.verify(shards, quick=quick, workers=workers, listener=display)
+    print_verification(console, result)
+    return SOMETHING_WRONG if result.findings else 0
 
 
 @main.command()

@@ -2,8 +2,9 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,11 +51,20 @@ def write_ledger(directory: Path, rows: Iterable[LedgerRow]) -> None:
     Raises:
         FerPrepError: the file system refuses.
     """
+    replace_text(directory / FILE_NAME, _csv_text(rows, COLUMNS))
+
+
+def ledger_sha256(rows: Iterable[LedgerRow]) -> str:
+    """Hash of a ledger without its last column, the seconds, which no two builds share."""
+    return hashlib.sha256(_csv_text(rows, COLUMNS[:-1]).encode()).hexdigest()
+
+
+def _csv_text(rows: Iterable[LedgerRow], columns: Sequence[str]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(dataclasses.asdict(row) | {"seconds": f"{row.seconds:.3f}"} for row in rows)
-    replace_text(directory / FILE_NAME, text.getvalue())
+    return text.getvalue()
 
 
 def read_ledger(directory: Path) -> dict[str, LedgerRow]:

@@ -12,12 +12,14 @@ from typing import Any
 from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.files import TEMPORARY_SUFFIX, replace_text
 from fer_prep.ledger import FILE_NAME as LEDGER
+from fer_prep.ledger import LedgerRow, ledger_sha256
 from fer_prep.recipe import Recipe, changed_fields
 from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
-from fer_prep.stored import VERSION, ShardEntry, file_sha256, stored_recipe
+from fer_prep.stored import VERSION, ShardEntry, stored_recipe
 
 INDEX, INDEX_FORMAT = "index.json", "fer-shards"
+LOCK = ".lock"  # held while a build writes
 LONGEST_NAME = 100
 
 
@@ -94,7 +96,7 @@ def refuse_foreign(out: Path) -> None:
         return
     try:
         ours = json.loads(path.read_text(encoding="utf-8"))["format"] == INDEX_FORMAT
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = False
     if not ours:
         raise UsageError(f"{path} is no index of fer-prep; choose another --out, or delete it if it is damaged")
@@ -129,15 +131,15 @@ def read_index(out: Path) -> dict[str, dict[str, Any]]:
     try:
         index = json.loads((out / INDEX).read_text(encoding="utf-8"))
         return {shard["file"]: shard for shard in index["shards"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
 def write_index(
     out: Path, *, corpus: str, classes: tuple[str, ...], n_groups: int, recipe: Recipe,
-    versions: dict[str, Any], left_out: Mapping[str, int], entries: Iterable[ShardEntry],
+    versions: dict[str, Any], left_out: Mapping[str, int], rows: Iterable[LedgerRow], entries: Iterable[ShardEntry],
 ) -> None:  # fmt: skip
-    """Write `index.json`, by rename: from now on the directory is finished. The ledger is there already."""
+    """Write `index.json`, by rename: from now on the directory is finished. `rows` are those of the ledger."""
     index: dict[str, Any] = {
         "format": INDEX_FORMAT,
         "version": VERSION,
@@ -149,7 +151,7 @@ def write_index(
         "recipe": recipe.model_dump(mode="json"),
         "versions": versions,
         "left_out": dict(left_out),
-        "ledger": {"bytes": (out / LEDGER).stat().st_size, "sha256": file_sha256(out / LEDGER)},
+        "ledger_sha256": ledger_sha256(rows),
         "shards": [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.file)],
     }
     index["index_sha256"] = index_sha256(index)

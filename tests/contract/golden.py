@@ -101,9 +101,7 @@ def write(directory: Path) -> None:
         entry = write_shard(directory / name, head, (stored(r) for r in RECORDINGS if r.subject == subject))
         assert entry is not None
         entries.append(entry)
-    write_ledger(
-        directory,
-        [
+    rows = [
             LedgerRow(
                 r.id, r.subject, CLASSES[r.label] if r.label >= 0 else "", r.group,
                 "ok" if r.clip_starts else "skipped",
@@ -111,8 +109,8 @@ def write(directory: Path) -> None:
                 r.n_frames - len(r.faceless), len(r.clip_starts), 0.0,
             )
             for r in RECORDINGS
-        ],
-    )  # fmt: skip
+    ]  # fmt: skip
+    write_ledger(directory, rows)
     write_index(
         directory,
         corpus="manifest",
@@ -121,6 +119,7 @@ def write(directory: Path) -> None:
         recipe=recipe,
         versions=versions,
         left_out={},
+        rows=rows,
         entries=entries,
     )
 

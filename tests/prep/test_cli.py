@@ -30,6 +30,7 @@ def test_options_change_only_on_purpose() -> None:
         "doctor": ["--cache", "--debug", "--landmark-model", "--openface"],
         "recipe": ["--debug"],
         "cache": ["--all", "--cache", "--debug", "--max-size", "--older-than", "--prune"],
+        "verify": ["--debug", "--quick", "--workers"],
     }
 
 
