@@ -208,14 +208,15 @@ def plan(
 ) -> int:  # fmt: skip
     """Show what a build with the same options would do, and what it would cost. Writes no shards."""
     from fer_prep.display import BuildDisplay
+    from fer_prep.files import check_place
     from fer_prep.forecast import forecast
     from fer_prep.plan import make_plan
-    from fer_prep.plan_file import check_place, write_plan
+    from fer_prep.plan_file import write_plan
     from fer_prep.plan_screen import print_plan
 
     _unsegmented_too(options)
     if json_file is not None:
-        check_place(json_file)
+        check_place(json_file, option="--json")
     console = Console()
     with BuildDisplay(console) as display:
         planned = make_plan(**options, rendering=display.rendering)
@@ -244,6 +245,19 @@ def doctor(**options: Any) -> int:
     findings = examine(**options)
     print_examination(Console(), findings)
     return 1 if any(finding.works is False for finding in findings) else 0
+
+
+@main.command()
+@click.argument("shards", metavar="SHARDS", type=DIRECTORY)
+@click.option("--out", type=DIRECTORY, metavar="FILE", help="The page. [default: SHARDS/report.html]")
+@click.option("--png", type=DIRECTORY, metavar="DIR", help="Write the figures as PNG files too.")
+@_sentences
+def report(**options: Any) -> int:
+    """Describe a directory of shards on one HTML page."""
+    from fer_prep.report import write_report
+
+    click.echo(f"The report is in {write_report(**options)}")
+    return 0
 
 
 @main.command()
