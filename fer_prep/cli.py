@@ -261,6 +261,20 @@ def report(**options: Any) -> int:
 
 
 @main.command()
+@click.argument("shard", metavar="SHARD", type=DIRECTORY)
+@click.option("--clip", type=int, metavar="N", help="Show one clip, counted from 0.")
+@click.option("--out", type=DIRECTORY, metavar="FILE", help="Write the clip as a picture (.png) or a video (.mp4).")
+@_sentences
+def inspect(**options: Any) -> int:
+    """Show what is in one shard, an .h5 file, or one of its clips."""
+    from fer_prep.inspect import inspect as look_into
+    from fer_prep.inspect_screen import print_inspection
+
+    print_inspection(Console(), look_into(**options))
+    return 0
+
+
+@main.command()
 @_sentences
 def datasets() -> int:
     """Show which corpora there are, where they are looked for, and whether they are there."""
