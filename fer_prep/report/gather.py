@@ -76,7 +76,8 @@ def survey(shards: Path) -> Survey:
             )
         with open_shard(shards / name) as shard:
             facts = shard.facts
-            if facts.key != key or facts.classes != index.classes:
+            theirs = (facts.key, facts.classes, 1 <= facts.group <= index.n_groups)
+            if theirs != (key, index.classes, True):
                 raise FerPrepError(
                     f"{shards / name} is another shard than the index lists; the same fer-prep build again mends it"
                 )

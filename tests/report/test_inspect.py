@@ -1,5 +1,6 @@
 """One shard, one clip: what is told of them, and the pictures and videos of a clip."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -109,11 +110,9 @@ def test_the_picture_shows_every_frame_above_its_flow(tmp_path: Path, size: int)
 def test_a_picture_of_faces_of_the_usual_size_has_their_very_pixels() -> None:
     with open_shard(SHARD) as shard:
         clip = shard.clip(0)
-    rng = np.random.default_rng(0)
-    rgb_THWC = rng.integers(0, 256, (8, 112, 112, 3), np.uint8)
-    object.__setattr__(clip, "rgb_THWC", rgb_THWC)
-    object.__setattr__(clip, "flow_THW2", np.zeros((8, 112, 112, 2), np.float32))
-    picture = clip_picture(clip, full_px=1.0)
+    rgb_THWC = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3), np.uint8)
+    flow_THW2 = np.zeros((8, 112, 112, 2), np.float32)
+    picture = clip_picture(replace(clip, rgb_THWC=rgb_THWC, flow_THW2=flow_THW2), full_px=1.0)
     assert np.array_equal(picture[BAND : BAND + 112, 114 : 114 + 112], rgb_THWC[1])
 
 

@@ -238,6 +238,7 @@ def some_shards(tmp_path: Path) -> Path:
         ({"shards": [{"file": "../a.h5", "key": "", "bytes": 1}]}, FerPrepError, "is no plain file name"),
         ({"shards": [{"file": "gone.h5", "key": "", "bytes": 1}]}, FerPrepError, r"gone\.h5 is not there, though"),
         ({"shards": [{"file": "s0.h5", "key": "x", "bytes": 1}]}, FerPrepError, "is another shard than the index"),
+        ({"n_groups": 0}, FerPrepError, "is another shard than the index"),
         ({"classes": None}, FerPrepError, "was edited or is damaged"),
         ({"clip": 3}, FerPrepError, "was edited or is damaged"),
     ],
