@@ -84,6 +84,7 @@ def test_inspect_fits_80_columns_and_tells_the_tables(tmp_path: Path) -> None:
     assert ["folder/recording", "0.avi", "(unlabelled)", "8", "0.3", "100%", "2"] in lines
     assert ["folder/recording", "1.avi", "joy", "8", "–", "100%", "2"] in lines
     assert "… and 3 more recordings" in done.stdout
+    assert done.stdout.count("folder/recording") == 20
     assert "All have checksums (fletcher32)." in done.stdout
 
 
