@@ -18,6 +18,7 @@ from fer_prep.errors import FerPrepError
 
 FAILED_RECORDINGS, INTERRUPTED = 3, 130
 DIRECTORY = click.Path(path_type=Path)
+SHARDS = click.Path(path_type=Path, readable=False)  # what cannot be read has our own sentence
 
 
 class NameList(click.ParamType[tuple[str, ...]]):
@@ -248,7 +249,7 @@ def doctor(**options: Any) -> int:
 
 
 @main.command()
-@click.argument("shards", metavar="SHARDS", type=DIRECTORY)
+@click.argument("shards", metavar="SHARDS", type=SHARDS)
 @click.option("--out", type=DIRECTORY, metavar="FILE", help="The page. [default: SHARDS/report.html]")
 @click.option("--png", type=DIRECTORY, metavar="DIR", help="Write the figures as PNG files too.")
 @_sentences
@@ -261,7 +262,7 @@ def report(**options: Any) -> int:
 
 
 @main.command()
-@click.argument("shard", metavar="SHARD", type=DIRECTORY)
+@click.argument("shard", metavar="SHARD", type=SHARDS)
 @click.option("--clip", type=int, metavar="N", help="Show one clip, counted from 0.")
 @click.option("--out", type=DIRECTORY, metavar="FILE", help="Write the clip as a picture (.png) or a video (.mp4).")
 @_sentences
