@@ -18,6 +18,7 @@ from fer_prep.errors import FerPrepError
 
 FAILED_RECORDINGS, SOMETHING_WRONG, INTERRUPTED = 3, 3, 130
 DIRECTORY = click.Path(path_type=Path)
+SHARDS = click.Path(path_type=Path, readable=False)  # what cannot be read has our own sentence
 
 
 class NameList(click.ParamType[tuple[str, ...]]):
@@ -208,14 +209,15 @@ def plan(
 ) -> int:  # fmt: skip
     """Show what a build with the same options would do, and what it would cost. Writes no shards."""
     from fer_prep.display import BuildDisplay
+    from fer_prep.files import check_place
     from fer_prep.forecast import forecast
     from fer_prep.plan import make_plan
-    from fer_prep.plan_file import check_place, write_plan
+    from fer_prep.plan_file import write_plan
     from fer_prep.plan_screen import print_plan
 
     _unsegmented_too(options)
     if json_file is not None:
-        check_place(json_file)
+        check_place(json_file, option="--json")
     console = Console()
     with BuildDisplay(console) as display:
         planned = make_plan(**options, rendering=display.rendering)
@@ -261,6 +263,33 @@ def doctor(**options: Any) -> int:
     findings = examine(**options)
     print_examination(Console(), findings)
     return 1 if any(finding.works is False for finding in findings) else 0
+
+
+@main.command()
+@click.argument("shards", metavar="SHARDS", type=SHARDS)
+@click.option("--out", type=DIRECTORY, metavar="FILE", help="The page. [default: SHARDS/report.html]")
+@click.option("--png", type=DIRECTORY, metavar="DIR", help="Write the figures as PNG files too.")
+@_sentences
+def report(**options: Any) -> int:
+    """Describe a directory of shards on one HTML page."""
+    from fer_prep.report import write_report
+
+    click.echo(f"The report is in {write_report(**options)}")
+    return 0
+
+
+@main.command()
+@click.argument("shard", metavar="SHARD", type=SHARDS)
+@click.option("--clip", type=int, metavar="N", help="Show one clip, counted from 0.")
+@click.option("--out", type=DIRECTORY, metavar="FILE", help="Write the clip as a picture (.png) or a video (.mp4).")
+@_sentences
+def inspect(**options: Any) -> int:
+    """Show what is in one shard, an .h5 file, or one of its clips."""
+    from fer_prep.inspect import inspect as look_into
+    from fer_prep.inspect_screen import print_inspection
+
+    print_inspection(Console(), look_into(**options))
+    return 0
 
 
 @main.command()

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fer_prep.errors import FerPrepError
+from fer_prep.errors import FerPrepError, UsageError
 
 TEMPORARY_SUFFIX = ".tmp"
 STRAYS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r"})  # what operating systems leave behind
@@ -16,16 +16,39 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
 
 
+def check_place(path: Path, *, option: str) -> None:
+    """Refuse a place where no file can be written, before anything is computed for it.
+
+    Raises:
+        UsageError: it is a directory, or there is no directory for it that can be written to.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; {option} names a file")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path} cannot be written (there is no directory {path.parent}); make it, or change {option}")
+    if not os.access(path if path.exists() and not path.is_file() else path.absolute().parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written; name another file with {option}")
+
+
 def replace_text(path: Path, text: str) -> None:
     """Replace a text file in one step: a reader sees the old one or the new one.
 
     Raises:
         FerPrepError: the file system refuses; the old file is still there.
     """
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace a file in one step: a reader sees the old one or the new one.
+
+    Raises:
+        FerPrepError: the file system refuses; the old file is still there.
+    """
     temporary = temporary_name(path)
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             # an index that a power cut left empty would disown whole shards
             os.fsync(file.fileno())

@@ -1,28 +1,15 @@
 """A plan for programs: the JSON of `fer-prep plan --json`."""
 
 import json
-import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fer_prep.errors import FerPrepError, UsageError
+from fer_prep.errors import FerPrepError
 from fer_prep.files import replace_text
 from fer_prep.forecast import Forecast
 from fer_prep.plan import fold_warnings
-
-
-def check_place(path: Path) -> None:
-    """Refuse a place where no file can be written, before anything is computed for it.
-
-    Raises:
-        UsageError: it is a directory, or there is no directory for it that can be written to.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory; --json names a file")
-    if not os.access(path if path.exists() and not path.is_file() else path.absolute().parent, os.W_OK):
-        raise UsageError(f"{path} cannot be written; name another file with --json")
 
 
 def write_plan(path: Path, forecast: Forecast) -> None:

@@ -29,6 +29,8 @@ def test_options_change_only_on_purpose() -> None:
         "datasets": ["--debug"],
         "doctor": ["--cache", "--debug", "--landmark-model", "--openface"],
         "recipe": ["--debug"],
+        "report": ["--debug", "--out", "--png"],
+        "inspect": ["--clip", "--debug", "--out"],
         "cache": ["--all", "--cache", "--debug", "--max-size", "--older-than", "--prune"],
         "verify": ["--debug", "--quick", "--workers"],
     }
