@@ -61,7 +61,7 @@ def write_directory(
     write_ledger(directory, [*rows, *failed])
     write_index(
         directory, corpus=corpus, classes=classes, n_groups=n_groups, recipe=recipe, versions={"fer_prep": "0"},
-        left_out=left_out or {}, entries=entries,
+        left_out=left_out or {}, rows=[*rows, *failed], entries=entries,
     )  # fmt: skip
     return directory
 
