@@ -190,6 +190,7 @@ def compare(home: Path) -> dict[str, Measure]:
         "tar of npz windows in order: clips/s": (rate["tar"], None, "higher"),
         "ours in random order / tar in order": (ours / rate["tar"], 1, "higher"),
         "ours, filter none, in random order / tar in order": (plainly / rate["tar"], 3, "higher"),
+        "bytes, filter none / default": (bytes_per_clip(plain) / size, None, "lower"),
         "bytes, ours / tar": (size / tar.bytes_per_window, 0.35, "lower"),
     }
 
