@@ -9,7 +9,7 @@ Axes: N frames, H rows, W columns, C channels.
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,19 +73,24 @@ class Corpus:
     shards: tuple[Shard, ...]
 
 
-def read_corpus(directory: Path) -> Corpus:
+def read_corpus(directory: Path, *, checked: Callable[[int, int], object] = lambda n_bytes, total: None) -> Corpus:
     """The tables of every shard of a directory, checked against the format, the index and each other.
+
+    Args:
+        checked: told how many bytes of how many were checked; it takes seconds per 10 GB and core.
 
     Raises:
         ShardError: the directory is not a finished, undamaged shard directory of format 1.
     """
     index = read_index(directory)
+    shards: list[Shard] = []
+    n_bytes, total = 0, sum(entry.n_bytes for entry in index.shards)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         times_ns = pool.map(lambda entry: check_file(directory / entry.file, entry), index.shards)
-        shards = tuple(
-            read_shard(directory / entry.file, entry=entry, index=index, mtime_ns=mtime_ns)
-            for entry, mtime_ns in zip(index.shards, times_ns, strict=True)
-        )
+        for entry, mtime_ns in zip(index.shards, times_ns, strict=True):
+            shards.append(read_shard(directory / entry.file, entry=entry, index=index, mtime_ns=mtime_ns))
+            n_bytes += entry.n_bytes
+            checked(n_bytes, total)
     kinds = {(s.height, s.width, s.flow_scale) for s in shards}
     if len(kinds) != 1:
         raise ShardError(
@@ -95,7 +100,7 @@ def read_corpus(directory: Path) -> Corpus:
     repeated = [id_ for id_, n in Counter(r.id for s in shards for r in s.recordings).items() if n > 1]
     if repeated:
         raise ShardError(f"{directory}: recording {repeated[0]!r} is stored twice, expected once: rebuild the shards.")
-    return Corpus(index=index, shards=shards)
+    return Corpus(index=index, shards=tuple(shards))
 
 
 def read_shard(path: Path, *, entry: IndexEntry, index: Index, mtime_ns: int) -> Shard:

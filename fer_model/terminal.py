@@ -1,7 +1,7 @@
 """What a training run says on the terminal, or in a log file."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -68,15 +68,25 @@ class Terminal:
             f"clips come from memory, {size}" if in_memory else f"clips come from disk; in memory, they are {size}"
         )
 
+    @contextmanager
+    def checking(self) -> Iterator[Callable[[int, int], None]]:
+        """Show how far the checking of files is: to be told how many bytes of how many."""
+        with self._bar("checking shards") as progress:
+            task = progress.add_task("", total=None)
+            yield lambda n_bytes, total: progress.update(task, completed=n_bytes, total=total)
+
     def loading(self, frames: Iterable[int], *, n_frames: int) -> None:
         """Show how far the reading of frames is."""
-        with Progress(
-            TextColumn("reading frames"), BarColumn(), TimeRemainingColumn(),
-            console=self.console, transient=True, disable=not self.console.is_terminal,
-        ) as progress:  # fmt: skip
+        with self._bar("reading frames") as progress:
             task = progress.add_task("", total=n_frames)
             for n in frames:
                 progress.advance(task, n)
+
+    def _bar(self, what: str) -> Progress:
+        return Progress(
+            TextColumn(what), BarColumn(), TimeRemainingColumn(),
+            console=self.console, transient=True, disable=not self.console.is_terminal,
+        )  # fmt: skip
 
     @contextmanager
     def training(self, *, n_epochs: int, n_batches: int, epochs_done: int) -> Iterator["TrainingProgress"]:

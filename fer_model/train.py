@@ -70,7 +70,9 @@ def train_fold(
     place = pick_device(device)
     preset = preset or preset_for(place)
     config = train_config(preset=preset, variant=variant, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
-    corpus = read_corpus(shards)
+    terminal = Terminal(console)
+    with terminal.checking() as checked:
+        corpus = read_corpus(shards, checked=checked)
     check_face_size(corpus, size=config.input_size)
     parts = select_fold(corpus, test_group=fold, validation_group=validation_group)
     kept = (*parts.train, *parts.validation)
@@ -92,7 +94,6 @@ def train_fold(
         optimizer.load_state_dict(state["optimizer"])
         history = [Epoch(**row) for row in state["history"]]
 
-    terminal = Terminal(console)
     if resume and state is None:
         terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
     terminal.start(corpus.index, parts, config, network, fold=fold, device=str(place), epochs_done=len(history))

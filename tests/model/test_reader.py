@@ -23,6 +23,14 @@ def test_a_finished_directory_is_read_whole(shards: Path) -> None:
     assert corpus.shards[0].recordings[3].id == "s00-3"
 
 
+def test_checking_says_how_far_it_is(shards: Path) -> None:
+    told: list[tuple[int, int]] = []
+    read_corpus(shards, checked=lambda n_bytes, total: told.append((n_bytes, total)))
+    total = sum(path.stat().st_size for path in shards.glob("*.h5"))
+    assert [total for _, total in told] == [total] * 3
+    assert told[-1] == (total, total)
+
+
 def test_a_directory_without_an_index_is_called_not_finished(shards: Path) -> None:
     (shards / "index.json").unlink()
     with pytest.raises(ShardError, match=r"index\.json.*not finished.*fer-prep"):
