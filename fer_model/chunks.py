@@ -9,7 +9,10 @@ Axes: N frames, K chunks.
 import ctypes
 import math
 import os
+import zlib
+from array import array
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -19,10 +22,18 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
-FLETCHER32, BITSHUFFLE = 3, 32008  # HDF5's numbers of filters
+GZIP, SHUFFLE, FLETCHER32, BITSHUFFLE = 1, 2, 3, 32008  # HDF5's numbers of filters
 LZ4 = 2  # bitshuffle's number of a codec
 HEADER_BYTES, CHECKSUM_BYTES = 12, 4  # bitshuffle's header before, fletcher32 behind the data of a chunk
 COLUMNS = 256  # of the matrix that a checksum is summed over
+
+
+class Filter(Enum):
+    """How the chunks of a dataset are compressed; the values are those of the recipe's storage.filter."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    BITSHUFFLE_LZ4 = "bitshuffle-lz4"
 
 
 class ChunkError(Exception):
@@ -38,7 +49,7 @@ class ChunkTable:
         row_shape: of a frame.
         chunk_bytes: of a decoded chunk.
         offset_K, size_K: bytes in the file.
-        compressed: bitshuffle-LZ4; otherwise stored as they are.
+        filter: how chunks are compressed.
         verified_K: whose checksum was found right by this process.
     """
 
@@ -46,38 +57,38 @@ class ChunkTable:
     row_shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunk_bytes: int
-    offset_K: tuple[int, ...]
-    size_K: tuple[int, ...]
-    compressed: bool
+    offset_K: "array[int]"
+    size_K: "array[int]"
+    filter: Filter
     verified_K: bytearray = field(repr=False)
 
 
 def chunk_table(dataset: h5py.Dataset) -> ChunkTable | None:
-    """The table of a dataset chunked along its first axis; None if only HDF5 itself can decode it (gzip, for one).
+    """The table of a dataset chunked along its first axis; None if only HDF5 itself can decode it.
 
     Raises:
-        ChunkError: a chunk is missing, or lies outside of the file.
+        ChunkError: a chunk is missing, lies outside of the file, or skips a filter and so its checksum.
     """
     n_rows, n_chunks = dataset.chunks[0], -(-len(dataset) // dataset.chunks[0])
-    offset_K, size_K, is_filtered = [0] * n_chunks, [0] * n_chunks, [False] * n_chunks
+    offset_K, size_K = array("q", bytes(8 * n_chunks)), array("q", bytes(8 * n_chunks))
 
     def note(chunk: Any) -> None:
         k = chunk.chunk_offset[0] // n_rows
-        if k < n_chunks:
-            offset_K[k], size_K[k], is_filtered[k] = chunk.byte_offset, chunk.size, chunk.filter_mask == 0
+        if k < n_chunks and chunk.filter_mask == 0:
+            offset_K[k], size_K[k] = chunk.byte_offset, chunk.size
 
     dataset.id.chunk_iter(note)
     file_bytes = dataset.file.id.get_filesize()
-    for k in range(n_chunks):
-        if size_K[k] == 0 or offset_K[k] < 0 or offset_K[k] + size_K[k] > file_bytes:
-            raise ChunkError(f"chunk {k} is not in the file")
-    compressed = _is_compressed(dataset)
-    if compressed is None or (compressed and _bitshuffle() is None) or not all(is_filtered):
+    for k, (offset, size) in enumerate(zip(offset_K, size_K, strict=True)):
+        if size == 0 or offset < 0 or offset + size > file_bytes:
+            raise ChunkError(f"chunk {k} is not in the file, or not filtered as the others are")
+    filter_ = _filter_of(dataset)
+    if filter_ is None or (filter_ is Filter.BITSHUFFLE_LZ4 and _bitshuffle() is None):
         return None
     return ChunkTable(
         n_rows=n_rows, row_shape=dataset.shape[1:], dtype=dataset.dtype,
         chunk_bytes=math.prod(dataset.chunks) * dataset.dtype.itemsize,
-        offset_K=tuple(offset_K), size_K=tuple(size_K), compressed=compressed, verified_K=bytearray(n_chunks),
+        offset_K=offset_K, size_K=size_K, filter=filter_, verified_K=bytearray(n_chunks),
     )  # fmt: skip
 
 
@@ -144,13 +155,21 @@ def _verify(raw: bytes, table: ChunkTable, k: int) -> None:
     computed = fletcher32(data)
     if (stored >> 16) % 65535 != computed >> 16 or (stored & 0xFFFF) % 65535 != computed & 0xFFFF:
         raise ChunkError(f"chunk {k} fails its checksum")
-    if not table.compressed:
-        if len(data) != table.chunk_bytes:
-            raise ChunkError(f"chunk {k} holds {len(data)} bytes, expected {table.chunk_bytes}")
-        return
+    if table.filter is Filter.NONE and len(data) != table.chunk_bytes:
+        raise ChunkError(f"chunk {k} holds {len(data)} bytes, expected {table.chunk_bytes}")
+    if table.filter is Filter.BITSHUFFLE_LZ4:
+        _verify_blocks(raw, data, table, k)
+
+
+def _verify_blocks(raw: bytes, data: memoryview, table: ChunkTable, k: int) -> None:
+    """Raises ChunkError unless the lengths in a bitshuffled chunk add up."""
     block_bytes = int.from_bytes(raw[8:12], "big")
     element_bytes = table.dtype.itemsize
-    if int.from_bytes(raw[:8], "big") != table.chunk_bytes or block_bytes < 8 * element_bytes:
+    if (
+        int.from_bytes(raw[:8], "big") != table.chunk_bytes
+        or block_bytes < 8 * element_bytes
+        or block_bytes % (8 * element_bytes)
+    ):
         raise ChunkError(f"chunk {k} is compressed for another size")
     # the decoder believes the lengths of blocks, so they are added up before
     n_blocks, rest = divmod(table.chunk_bytes, block_bytes)
@@ -166,8 +185,11 @@ def decode(raw: bytes, table: ChunkTable, k: int, address: int) -> None:
     """Decode a verified chunk to where `table.chunk_bytes` bytes are free."""
     if len(raw) != table.size_K[k]:
         raise ChunkError(f"chunk {k} ends after {len(raw)} of {table.size_K[k]} bytes")
-    if not table.compressed:
+    if table.filter is Filter.NONE:
         ctypes.memmove(address, raw, table.chunk_bytes)
+        return
+    if table.filter is Filter.GZIP:
+        ctypes.memmove(address, _inflated(raw, table, k), table.chunk_bytes)
         return
     decompress = _bitshuffle()
     assert decompress is not None
@@ -180,14 +202,28 @@ def decode(raw: bytes, table: ChunkTable, k: int, address: int) -> None:
         raise ChunkError(f"chunk {k} cannot be decompressed")
 
 
-def _is_compressed(dataset: h5py.Dataset) -> bool | None:
-    """Whether chunks are bitshuffle-LZ4, or stored as they are; both with a checksum. None: something else."""
+def _inflated(raw: bytes, table: ChunkTable, k: int) -> bytes:
+    """A gzip chunk, its bytes in their places again."""
+    try:
+        data = zlib.decompressobj().decompress(memoryview(raw)[:-CHECKSUM_BYTES], table.chunk_bytes + 1)
+    except zlib.error as error:
+        raise ChunkError(f"chunk {k} cannot be decompressed ({error})") from error
+    if len(data) != table.chunk_bytes:
+        raise ChunkError(f"chunk {k} is compressed for another size")
+    return np.frombuffer(data, np.uint8).reshape(table.dtype.itemsize, -1).T.tobytes()
+
+
+def _filter_of(dataset: h5py.Dataset) -> Filter | None:
+    """How chunks are stored, with a checksum; None: in a way that only HDF5 knows."""
     plist = dataset.id.get_create_plist()
-    match [plist.get_filter(i) for i in range(plist.get_nfilters())]:
-        case [(code, *_)] if code == FLETCHER32:
-            return False
-        case [(first, _, parameters, _), (second, *_)] if (first, second) == (BITSHUFFLE, FLETCHER32):
-            return True if parameters[4:] == (LZ4,) else None
+    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    match [code for code, *_ in filters]:
+        case [code] if code == FLETCHER32:
+            return Filter.NONE
+        case [*codes] if codes == [SHUFFLE, GZIP, FLETCHER32]:
+            return Filter.GZIP
+        case [*codes] if codes == [BITSHUFFLE, FLETCHER32] and filters[0][2][4:] == (LZ4,):
+            return Filter.BITSHUFFLE_LZ4
         case _:
             return None
 

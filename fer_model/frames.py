@@ -4,9 +4,8 @@ Axes: N frames, H rows, W columns, C channels.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -17,7 +16,8 @@ from fer_model.errors import ShardError
 from fer_model.layout import REBUILD
 from fer_model.shards import Shard
 
-Array = npt.NDArray[Any]
+Array: TypeAlias = npt.NDArray[Any]
+Tables: TypeAlias = tuple[ChunkTable | None, ...]  # of the images and of the flow; None: HDF5 must read them
 DATASETS = ("frames/rgb", "frames/flow")
 OPEN_FILES = 64  # at a time; a process may have about a thousand
 
@@ -30,10 +30,11 @@ class FrameReader:
     """
 
     def __init__(self) -> None:
-        self._files: dict[Path, _ShardFile] = {}
+        self._tables: dict[Path, Tables] = {}
+        self._descriptors: dict[Path, _Descriptor] = {}  # the one that was used last is the last one
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_files": {}}
+        return {"_tables": {}, "_descriptors": {}}
 
     def read(self, shard: Shard, first: int, last: int, *, out: tuple[Array, Array]) -> None:
         """Rows `first` to `last - 1` of a shard into two contiguous arrays: rgb_NHWC uint8, flow_NHWC int16.
@@ -43,56 +44,56 @@ class FrameReader:
         """
         try:
             file = self._open(shard)
-            file.check(shard)
-            for name, table, array in zip(DATASETS, file.tables, out, strict=True):
+            _refuse_changed(file.number, shard)
+            tables = self._tables.get(shard.path)
+            if tables is None:
+                tables = self._tables[shard.path] = _chunk_tables(shard.path)
+            for name, table, array in zip(DATASETS, tables, out, strict=True):
                 if table is None:
                     _read_by_hdf5(shard.path, name, first, last, out=array)
                 else:
-                    read_rows(file.descriptor, table, first, last, out=array)
+                    read_rows(file.number, table, first, last, out=array)
         except (OSError, KeyError, RuntimeError, ChunkError) as error:
             raise ShardError(
                 f"{shard.path}: frames {first} to {last - 1} cannot be read ({error}); {REBUILD}."
             ) from error
 
-    def _open(self, shard: Shard) -> "_ShardFile":
+    def _open(self, shard: Shard) -> "_Descriptor":
         # Two threads may open a file at the same time; then one of the two is closed again. No lock, so none is held
-        # while another thread forks.
-        file = self._files.get(shard.path)
-        if file is None:
-            file = _open_shard(shard.path)
-            for oldest in list(self._files)[: max(0, len(self._files) - OPEN_FILES + 1)]:
-                self._files.pop(oldest, None)
-            self._files[shard.path] = file
+        # while another thread forks. A file that others still read is closed by the last of them.
+        file = self._descriptors.pop(shard.path, None) or _Descriptor(shard.path)
+        for oldest in list(self._descriptors)[: max(0, len(self._descriptors) - OPEN_FILES + 1)]:
+            self._descriptors.pop(oldest, None)
+        self._descriptors[shard.path] = file
         return file
 
 
-@dataclass(frozen=True, eq=False)
-class _ShardFile:
-    """An open file, and where its chunks lie: of the images and of the flow, None if HDF5 must read them."""
+class _Descriptor:
+    """An open file, closed when nobody holds it any more."""
 
-    descriptor: int
-    tables: tuple[ChunkTable | None, ...]
-
-    def check(self, shard: Shard) -> None:
-        """Is it still the file whose sha256 was found right?
-
-        Raises:
-            ShardError: it was written to since.
-        """
-        found = os.fstat(self.descriptor)
-        if (found.st_size, found.st_mtime_ns) != (shard.n_bytes, shard.mtime_ns):
-            raise ShardError(
-                f"{shard.path}: changed while it was in use; wait for fer-prep to finish, and start again."
-            )
+    def __init__(self, path: Path) -> None:
+        self.number = -1
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def __del__(self) -> None:
-        os.close(self.descriptor)
+        if self.number >= 0:
+            os.close(self.number)
 
 
-def _open_shard(path: Path) -> _ShardFile:
+def _refuse_changed(descriptor: int, shard: Shard) -> None:
+    """Is it still the file whose sha256 was found right?
+
+    Raises:
+        ShardError: it was written to, or replaced, since.
+    """
+    found = os.fstat(descriptor)
+    if (found.st_size, found.st_mtime_ns) != (shard.n_bytes, shard.mtime_ns):
+        raise ShardError(f"{shard.path}: changed while it was in use; wait for fer-prep to finish, and start again.")
+
+
+def _chunk_tables(path: Path) -> Tables:
     with h5py.File(path, "r") as file:
-        tables = tuple(chunk_table(file[name]) for name in DATASETS)
-    return _ShardFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), tables)
+        return tuple(chunk_table(file[name]) for name in DATASETS)
 
 
 def _read_by_hdf5(path: Path, name: str, first: int, last: int, *, out: Array) -> None:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from fer_model.errors import ShardError
 
+LONGEST_CLIP = 4096  # frames: what a clip may make us take memory for
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexEntry:
@@ -60,6 +62,8 @@ def read_index(directory: Path) -> Index:
         raise ShardError(
             f"{path}: classes are {classes!r}, expected two or more different names: label recordings of two classes."
         )
+    if _positive(path, clip, "length") > LONGEST_CLIP:
+        raise ShardError(f"{path}: clips of {clip['length']} frames, expected at most {LONGEST_CLIP}; {_REBUILD}.")
     index = Index(
         directory=directory,
         corpus=_name(path, data, "corpus"),

@@ -101,10 +101,11 @@ class Layout:
 
     def _dataset(self, name: str) -> h5py.Dataset:
         """A dataset that lies in this very file."""
-        *_, last = name.split("/")
-        parent = self._file[name.rpartition("/")[0] or "/"]
-        link = parent.get(last, getlink=True)
-        item = self._file[name] if isinstance(link, h5py.HardLink) else None
+        item: Any = self._file
+        for part in name.split("/"):
+            # the link is looked at before it is followed
+            link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
+            item = item[part] if isinstance(link, h5py.HardLink) else None
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             raise ShardError(f"{self._path}: {name} is no dataset of this file; {REBUILD}.")
         return item

@@ -99,7 +99,7 @@ CORPUS_OPTIONS = (
         type=Groups(),
         help="Deal subjects into N groups; subject: leave one subject out; corpus: its own. [default: the recipe's]",
     ),
-    click.option("--length", type=click.IntRange(min=1), help="Frames of a clip. [default: the recipe's]"),
+    click.option("--length", type=click.IntRange(1, 4096), help="Frames of a clip. [default: the recipe's]"),
     click.option("--stride", type=click.IntRange(min=1), help="Frames from clip to clip. [default: the recipe's]"),
     click.option("--face-size", type=click.IntRange(16, 1024), help="Side of the aligned face, pixels. [default: 112]"),
     click.option(

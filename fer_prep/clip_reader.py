@@ -16,6 +16,7 @@ from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.stored import FORMAT, FRAME_DATASETS, VERSION
 
 UNLABELLED = "(unlabelled)"
+LARGEST_FACE, LONGEST_CLIP = 1024, 4096  # pixels, frames: as recipes allow
 FILES_NAMED = 3  # of a directory that was given in place of a file
 STILL_OPEN = "already open for write"  # HDF5 of a file whose writer was killed, or is at work
 
@@ -85,6 +86,7 @@ class ShardReader:
         self.clips: NDArray[np.void] = file["clips"][:]
         self.recordings = _recordings(file, self.clips)
         self._flow_scale = np.float32(file["frames/flow"].attrs["scale"])
+        self._check_form()
         self._check_tables()
 
     def class_name(self, label: int) -> str:
@@ -138,6 +140,20 @@ class ShardReader:
         """Flow values that were cut to fit."""
         with damage_is_said(self.path):
             return int(self.file["frames/flow"].attrs["saturated"])
+
+    def _check_form(self) -> None:
+        """Images and flow are of one size, and a clip of them fits into memory."""
+        frames = self.file["frames"]
+        n, height, width, _ = shape = frames["rgb"].shape
+        form = {"rgb": (shape, "u1"), "flow": ((n, height, width, 2), "<i2"), "detected": ((n,), "?")}
+        if (
+            shape[3] != 3
+            or any((frames[name].shape, frames[name].dtype) != wanted for name, wanted in form.items())
+            or frames["transform"].shape != (n, 2, 3)
+            or not max(height, width) <= LARGEST_FACE
+            or not 1 <= self.facts.clip_length <= LONGEST_CLIP
+        ):
+            raise ValueError("its frames or clips do not have the form of the format")
 
     def _check_tables(self) -> None:
         """Nothing is read at places that a damaged table names."""

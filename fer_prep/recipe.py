@@ -91,13 +91,13 @@ class ClipRecipe(_Section):
     """Windows over a face track.
 
     Attributes:
-        length, stride: frames.
+        length, stride: frames; a clip is held in memory, so its length has a limit.
         short: a recording shorter than a clip is padded by its last frame, or dropped.
         tail: the frames after the last whole clip are dropped, or covered by one clip moved back to fit.
         min_detected: least share of frames with a face; clips below are left out.
     """
 
-    length: int = Field(default=16, ge=1)
+    length: int = Field(default=16, ge=1, le=4096)
     stride: int = Field(default=8, ge=1)
     short: Literal["pad", "drop"] = "pad"
     tail: Literal["drop", "shift"] = "drop"

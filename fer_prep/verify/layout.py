@@ -23,6 +23,7 @@ CLIP_FIELDS = {field: CLIP_DTYPE[field].str for field in CLIP_DTYPE.names or ()}
 BITSHUFFLE, DEFLATE, SHUFFLE, FLETCHER32 = 32008, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, 3
 FILTERS = {"bitshuffle-lz4": [BITSHUFFLE], "gzip": [DEFLATE, SHUFFLE], "none": []}
 BITSHUFFLE_LZ4 = 2
+CHECKSUM_BYTES = 4
 
 
 def check_layout(file: h5py.File, entry: Entry, index: Index, file_bytes: int) -> Iterator[str]:
@@ -132,16 +133,21 @@ def _check_claim(dataset: h5py.Dataset, name: str, largest: int) -> Iterator[str
         return
     step, n_rows = dataset.chunks[0], len(dataset)
     there: set[int] = set()
-    unfiltered = 0
+    unfiltered = cut = 0
+    stored = np.prod(dataset.chunks, dtype=object) * dataset.dtype.itemsize + CHECKSUM_BYTES
+    is_plain = dataset.id.get_create_plist().get_nfilters() == 1  # the checksum; HDF5 reads on behind short chunks
 
     def visit(chunk: Any) -> None:
-        nonlocal unfiltered
+        nonlocal unfiltered, cut
         there.add(chunk.chunk_offset[0])
         unfiltered += chunk.filter_mask != 0
+        cut += is_plain and chunk.size != stored
 
     dataset.id.chunk_iter(visit)
     if unfiltered:
         yield f"{name} has {unfiltered} chunks without a checksum or compression"
+    if cut:
+        yield f"{name} has {cut} chunks of another size than they must have"
     missing = -(-n_rows // step) - len(there)
     if missing > 0:
         rows = sorted(set(range(0, n_rows, step)) - there)

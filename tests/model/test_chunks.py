@@ -1,6 +1,7 @@
 """The checksum and the decoder of chunks, against HDF5 itself."""
 
 import os
+import zlib
 from pathlib import Path
 
 import h5py
@@ -61,6 +62,7 @@ def test_every_flipped_bit_of_a_compressed_chunk_is_found(tmp_path: Path) -> Non
     [
         (0, b"\x7f", "compressed for another size"),
         (8, b"\0\0\0\0", "compressed for another size"),
+        (8, b"\0\0\0\x11", "compressed for another size"),
         (12, b"\xff\xff\xff\xff", "blocks of other lengths"),
         (16, b"\xff" * 16, "cannot be decompressed"),
     ],
@@ -88,3 +90,34 @@ def test_a_chunk_that_was_never_written_is_no_zeros(tmp_path: Path) -> None:
         file.create_dataset("x", shape=(8, 4), chunks=(2, 4), dtype="u1", fletcher32=True)[0:2] = 1
     with h5py.File(path) as file, pytest.raises(ChunkError, match="chunk 1 is not in the file"):
         chunk_table(file["x"])
+
+
+def test_a_chunk_that_skips_a_filter_skips_its_checksum_and_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("x", shape=(2, 4), chunks=(2, 4), dtype="u1", fletcher32=True)
+        dataset.id.write_direct_chunk((0, 0), bytes(8), filter_mask=1)
+    with h5py.File(path) as file, pytest.raises(ChunkError, match="chunk 0 is not in the file, or not filtered"):
+        chunk_table(file["x"])
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (zlib.compress(bytes(64)), "compressed for another size"),
+        (zlib.compress(bytes(10**7)), "compressed for another size"),
+        (b"no deflated stream", "cannot be decompressed"),
+    ],
+)
+def test_a_gzip_chunk_of_another_size_is_refused_though_its_checksum_fits(
+    tmp_path: Path, data: bytes, sentence: str
+) -> None:
+    """HDF5 itself would show what lies in memory behind a chunk that is too short."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        store_frames(file, "flow", np.zeros((2, 8, 8, 2), np.int16), chunk=2, filter_="gzip")
+        file["frames/flow"].id.write_direct_chunk((0,) * 4, data + fletcher32(data).to_bytes(4, "little"))
+        table = chunk_table(file["frames/flow"])
+    assert table is not None
+    with path.open("rb") as opened, pytest.raises(ChunkError, match=f"chunk 0 .*{sentence}"):
+        read_rows(opened.fileno(), table, 0, 2, out=np.empty((2, 8, 8, 2), np.int16))

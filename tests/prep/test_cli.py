@@ -55,7 +55,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         (["--dataset", "manifest", "--root", "."], "manifest.csv: manifest cannot be read"),
         (["--dataset", "sample", "--recipe", "no.toml"], "no.toml: recipe cannot be read"),
         (["--dataset", "fer2013"], "'fer2013' is not one of"),
-        (["--dataset", "sample", "--length", "0"], "0 is not in the range x>=1"),
+        (["--dataset", "sample", "--length", "0"], "0 is not in the range 1<=x<=4096"),
     ],
 )
 def test_bad_arguments_are_a_sentence_and_exit_code_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:

@@ -56,6 +56,15 @@ def edit(change: Callable[[h5py.File], object]) -> Callable[[Path], None]:
     return apply
 
 
+def other_frames(name: str, frames: np.ndarray) -> Callable[[Path], None]:
+    def change(file: h5py.File) -> None:
+        attributes = dict(file["frames"][name].attrs)
+        del file["frames"][name]
+        file["frames"].create_dataset(name, data=frames).attrs.update(attributes)
+
+    return edit(change)
+
+
 def clips_beyond(file: h5py.File) -> None:
     table = file["clips"][:]
     table["first_frame"] += 20
@@ -79,6 +88,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], type[FerPrepError], str]] = {
     "newer": (edit(lambda f: f.attrs.modify("version", 2)), FerPrepError, "of shard format 2, .* reads format 1; use"),
     "unfinished": (edit(lambda f: f.attrs.pop("key")), FerPrepError, r"is unfinished \(it has no key\)"),
     "without clips": (edit(lambda f: f.pop("clips")), FerPrepError, "is damaged"),
+    "images": (other_frames("rgb", np.zeros((23, 4, 5))), FerPrepError, "is damaged"),
+    "flow of another size": (other_frames("flow", np.zeros((23, 8, 8, 2), "<i2")), FerPrepError, "the form of the"),
+    "flow as numbers": (other_frames("flow", np.zeros((23, 16, 16, 2))), FerPrepError, "the form of the format"),
+    "a clip without end": (edit(lambda f: f.attrs.modify("clip_length", 10**10)), FerPrepError, "the form of the"),
     "classes": (edit(lambda f: f.attrs.modify("classes", "[")), FerPrepError, "is damaged"),
     "label": (edit(lambda f: f.attrs.modify("classes", '["a"]')), FerPrepError, "tables do not fit"),
     "clips beyond": (edit(clips_beyond), FerPrepError, "tables do not fit its frames"),

@@ -329,3 +329,16 @@ def test_frames_that_were_never_written_are_found(shards: Path) -> None:
     small.edit_index(shards, lambda index: index["shards"][0].update({"n_frames": 200}))
     found = small.sentences(small.verify_here(shards))
     assert f"{small.FILE}: 65 chunks of rgb were never written, the first one at row 70" in found
+
+
+def test_an_unfiltered_chunk_that_is_too_short_is_found_though_hdf5_reads_it(tmp_path: Path) -> None:
+    shards = small.write(tmp_path / "shards", "none")
+    with small.changed(shards) as file:
+        dataset = file["frames/confidence"]
+        data = np.zeros(8, np.float32)
+        # fletcher32 of zeros is zero
+        dataset.id.write_direct_chunk((0,), data.tobytes() + bytes(4))
+        assert dataset[0] == 0
+    assert f"{small.FILE}: confidence has 1 chunks of another size than they must have" in small.sentences(
+        small.verify_here(shards)
+    )
