@@ -64,10 +64,10 @@ class ChunkTable:
 
 
 def chunk_table(dataset: h5py.Dataset) -> ChunkTable | None:
-    """The table of a dataset chunked along its first axis; None if only HDF5 itself can decode it.
+    """The table of a dataset chunked along its first axis; None if only HDF5 itself can decode it here.
 
     Raises:
-        ChunkError: a chunk is missing, lies outside of the file, or skips a filter and so its checksum.
+        ChunkError: its filters are not the format's; a chunk is missing, outside of the file, or skips its checksum.
     """
     n_rows, n_chunks = dataset.chunks[0], -(-len(dataset) // dataset.chunks[0])
     offset_K, size_K = array("q", bytes(8 * n_chunks)), array("q", bytes(8 * n_chunks))
@@ -82,8 +82,10 @@ def chunk_table(dataset: h5py.Dataset) -> ChunkTable | None:
     for k, (offset, size) in enumerate(zip(offset_K, size_K, strict=True)):
         if size == 0 or offset < 0 or offset + size > file_bytes:
             raise ChunkError(f"chunk {k} is not in the file, or not filtered as the others are")
-    filter_ = _filter_of(dataset)
-    if filter_ is None or (filter_ is Filter.BITSHUFFLE_LZ4 and _bitshuffle() is None):
+    filter_ = filter_of(dataset)
+    if filter_ is None:
+        raise ChunkError("it is filtered in a way that the format does not have")
+    if filter_ is Filter.BITSHUFFLE_LZ4 and _bitshuffle() is None:
         return None
     return ChunkTable(
         n_rows=n_rows, row_shape=dataset.shape[1:], dtype=dataset.dtype,
@@ -95,7 +97,8 @@ def chunk_table(dataset: h5py.Dataset) -> ChunkTable | None:
 def read_rows(descriptor: int, table: ChunkTable, first: int, last: int, *, out: Array) -> None:
     """Rows `first` to `last - 1` of a dataset, from an open file into a contiguous array of their shape and type.
 
-    A chunk's checksum is computed the first time that this process reads it.
+    A chunk's checksum is computed the first time that this process reads it; its lengths are looked at each time, for
+    the decoder believes them.
 
     Raises:
         ChunkError: a chunk is damaged.
@@ -157,11 +160,9 @@ def _verify(raw: bytes, table: ChunkTable, k: int) -> None:
         raise ChunkError(f"chunk {k} fails its checksum")
     if table.filter is Filter.NONE and len(data) != table.chunk_bytes:
         raise ChunkError(f"chunk {k} holds {len(data)} bytes, expected {table.chunk_bytes}")
-    if table.filter is Filter.BITSHUFFLE_LZ4:
-        _verify_blocks(raw, data, table, k)
 
 
-def _verify_blocks(raw: bytes, data: memoryview, table: ChunkTable, k: int) -> None:
+def _check_blocks(raw: bytes, table: ChunkTable, k: int) -> None:
     """Raises ChunkError unless the lengths in a bitshuffled chunk add up."""
     block_bytes = int.from_bytes(raw[8:12], "big")
     element_bytes = table.dtype.itemsize
@@ -171,18 +172,20 @@ def _verify_blocks(raw: bytes, data: memoryview, table: ChunkTable, k: int) -> N
         or block_bytes % (8 * element_bytes)
     ):
         raise ChunkError(f"chunk {k} is compressed for another size")
-    # the decoder believes the lengths of blocks, so they are added up before
     n_blocks, rest = divmod(table.chunk_bytes, block_bytes)
     n_blocks += rest // element_bytes >= 8
     position = HEADER_BYTES
+    end = len(raw) - CHECKSUM_BYTES
     for _ in range(n_blocks):
         position += 4 + int.from_bytes(raw[position : position + 4], "big")
-    if position + table.chunk_bytes // element_bytes % 8 * element_bytes != len(data):
+        if position > end:
+            break
+    if position + table.chunk_bytes // element_bytes % 8 * element_bytes != end:
         raise ChunkError(f"chunk {k} is compressed into blocks of other lengths")
 
 
 def decode(raw: bytes, table: ChunkTable, k: int, address: int) -> None:
-    """Decode a verified chunk to where `table.chunk_bytes` bytes are free."""
+    """Decode a chunk to where `table.chunk_bytes` bytes are free."""
     if len(raw) != table.size_K[k]:
         raise ChunkError(f"chunk {k} ends after {len(raw)} of {table.size_K[k]} bytes")
     if table.filter is Filter.NONE:
@@ -191,6 +194,7 @@ def decode(raw: bytes, table: ChunkTable, k: int, address: int) -> None:
     if table.filter is Filter.GZIP:
         ctypes.memmove(address, _inflated(raw, table, k), table.chunk_bytes)
         return
+    _check_blocks(raw, table, k)
     decompress = _bitshuffle()
     assert decompress is not None
     element_bytes = table.dtype.itemsize
@@ -213,8 +217,8 @@ def _inflated(raw: bytes, table: ChunkTable, k: int) -> bytes:
     return np.frombuffer(data, np.uint8).reshape(table.dtype.itemsize, -1).T.tobytes()
 
 
-def _filter_of(dataset: h5py.Dataset) -> Filter | None:
-    """How chunks are stored, with a checksum; None: in a way that only HDF5 knows."""
+def filter_of(dataset: h5py.Dataset) -> Filter | None:
+    """How chunks are stored, with a checksum; None: in a way that the format does not have."""
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
     match [code for code, *_ in filters]:

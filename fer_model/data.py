@@ -105,12 +105,14 @@ class ClipStore:
 
     @contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        # one thread of the library in each of ours
+        # One thread of torch in each of ours. Torch takes that as the default of all new threads: set back at the end.
+        before = torch.get_num_threads()
         pool = ThreadPoolExecutor(self._readers, "reader", initializer=torch.set_num_threads, initargs=(1,))
         try:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(before)
 
     def _empty_batch(self, refs: Sequence[ClipRef]) -> Batch:
         rgb, flow = empty_frames(len(refs), self.clip_length, size=self.size)

@@ -44,12 +44,13 @@ class FrameReader:
         """
         try:
             file = self._open(shard)
-            _refuse_changed(file.number, shard)
+            _refuse_changed(os.fstat(file.number), shard)
             tables = self._tables.get(shard.path)
             if tables is None:
                 tables = self._tables[shard.path] = _chunk_tables(shard.path)
             for name, table, array in zip(DATASETS, tables, out, strict=True):
                 if table is None:
+                    _refuse_changed(shard.path.stat(), shard)  # by name, and so perhaps another file by now
                     _read_by_hdf5(shard.path, name, first, last, out=array)
                 else:
                     read_rows(file.number, table, first, last, out=array)
@@ -80,13 +81,12 @@ class _Descriptor:
             os.close(self.number)
 
 
-def _refuse_changed(descriptor: int, shard: Shard) -> None:
+def _refuse_changed(found: os.stat_result, shard: Shard) -> None:
     """Is it still the file whose sha256 was found right?
 
     Raises:
         ShardError: it was written to, or replaced, since.
     """
-    found = os.fstat(descriptor)
     if (found.st_size, found.st_mtime_ns) != (shard.n_bytes, shard.mtime_ns):
         raise ShardError(f"{shard.path}: changed while it was in use; wait for fer-prep to finish, and start again.")
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fer_model.errors import ShardError
 
+LARGEST_INDEX_BYTES = 64 * 1024**2  # a shard takes about 350
 LONGEST_CLIP = 4096  # frames: what a clip may make us take memory for
 
 
@@ -52,7 +53,7 @@ def read_index(directory: Path) -> Index:
     data = _json_object(path)
     if data.get("format") != "fer-shards":
         raise ShardError(f"{path}: format is {data.get('format')!r}, expected 'fer-shards': not a shard directory.")
-    if data.get("version") != 1:
+    if type(data.get("version")) is not int or data["version"] != 1:
         raise ShardError(f"{path}: format version {data.get('version')!r}, expected 1; use a matching fer-train.")
     if data.get("index_sha256") != index_sha256(data):
         raise ShardError(f"{path}: not as fer-prep wrote it (index_sha256 does not fit the rest); {_REBUILD}.")
@@ -122,8 +123,12 @@ def _json_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ShardError(f"{path}: there is no such file, so this directory is not finished; run fer-prep to the end.")
     try:
+        if path.stat().st_size > LARGEST_INDEX_BYTES:
+            raise ShardError(f"{path}: more than {LARGEST_INDEX_BYTES} bytes, which no index has; {_REBUILD}.")
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ShardError(f"{path}: not readable as JSON (nested too deep); {_REBUILD}.") from error
+    except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not readable as JSON ({error}); {_REBUILD}.") from error
     if not isinstance(data, dict):
         raise ShardError(f"{path}: a JSON {type(data).__name__}, expected an object; {_REBUILD}.")

@@ -11,12 +11,12 @@ import hdf5plugin  # noqa: F401  registers the bitshuffle filter
 import numpy as np
 import numpy.typing as npt
 
-from fer_model.chunks import FLETCHER32
+from fer_model.chunks import CHECKSUM_BYTES, FLETCHER32, Filter, filter_of
 from fer_model.errors import ShardError
 
 REBUILD = "build this shard again with fer-prep"
 DENSEST = 1100  # no filter of the format makes data more than about 1,030 times smaller
-LARGEST_CHUNK_BYTES = 64 * 1024**2
+LARGEST_CHUNK_BYTES = 16 * 1024**2
 FIELDS = {
     "recordings": {
         "id": "S", "subject": "S", "label": "i", "group": "i", "first_frame": "i", "n_frames": "i",
@@ -63,8 +63,10 @@ class Layout:
                 f"expected chunks of whole frames with checksums; {REBUILD}."
             )
         self._check_filters(dataset)
+        if filter_of(dataset) is None:
+            raise ShardError(f"{self._path}: {name} has filters that the format does not have; {REBUILD}.")
         chunk_bytes = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
-        if chunk_bytes > LARGEST_CHUNK_BYTES and dataset.chunks[0] > 1:
+        if chunk_bytes > LARGEST_CHUNK_BYTES:
             raise ShardError(
                 f"{self._path}: {name} has chunks of {chunk_bytes} bytes, "
                 f"expected at most {LARGEST_CHUNK_BYTES}; {REBUILD}."
@@ -96,8 +98,18 @@ class Layout:
                     f"expected {kind!r} (numpy's kinds); {REBUILD}."
                 )
         self._check_filters(dataset)
-        rows: npt.NDArray[Any] = dataset[:]
+        if dataset.chunks is not None:
+            self._check_table_chunks(dataset, name)
+        rows: npt.NDArray[Any] = dataset.fields(list(FIELDS[name]))[:]
         return rows
+
+    def _check_table_chunks(self, dataset: h5py.Dataset, name: str) -> None:
+        """HDF5 reads on in its own memory behind a chunk that is too short."""
+        chunk_bytes = dataset.chunks[0] * dataset.dtype.itemsize + CHECKSUM_BYTES
+        sizes: list[int] = []
+        dataset.id.chunk_iter(lambda chunk: sizes.append(chunk.size if chunk.filter_mask == 0 else 0))
+        if filter_of(dataset) is not Filter.NONE or sizes != [chunk_bytes] * -(-len(dataset) // dataset.chunks[0]):
+            raise ShardError(f"{self._path}: {name} is not stored whole and with a checksum; {REBUILD}.")
 
     def _dataset(self, name: str) -> h5py.Dataset:
         """A dataset that lies in this very file."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FerPrepError, UsageError
-from fer_prep.stored import FORMAT, FRAME_DATASETS, VERSION
+from fer_prep.stored import FORMAT, FRAME_DATASETS, VERSION, own_dataset
 
 UNLABELLED = "(unlabelled)"
 LARGEST_FACE, LONGEST_CLIP = 1024, 4096  # pixels, frames: as recipes allow
@@ -83,6 +83,7 @@ class ShardReader:
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path, self.file = path, file
         self.facts = _facts(file)
+        _check_places(file)
         self.clips: NDArray[np.void] = file["clips"][:]
         self.recordings = _recordings(file, self.clips)
         self._flow_scale = np.float32(file["frames/flow"].attrs["scale"])
@@ -144,10 +145,12 @@ class ShardReader:
     def _check_form(self) -> None:
         """Images and flow are of one size, and a clip of them fits into memory."""
         frames = self.file["frames"]
-        n, height, width, _ = shape = frames["rgb"].shape
+        shape = frames["rgb"].shape
+        n, height, width = (*shape, 0, 0, 0)[:3]
         form = {"rgb": (shape, "u1"), "flow": ((n, height, width, 2), "<i2"), "detected": ((n,), "?")}
         if (
-            shape[3] != 3
+            len(shape) != 4
+            or shape[3] != 3
             or any((frames[name].shape, frames[name].dtype) != wanted for name, wanted in form.items())
             or frames["transform"].shape != (n, 2, 3)
             or not max(height, width) <= LARGEST_FACE
@@ -205,7 +208,7 @@ def damage_is_said(path: Path) -> Iterator[None]:
     """What HDF5 cannot read becomes a sentence."""
     try:
         yield
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         cause = " ".join(str(error).split())
         if STILL_OPEN in cause:
             raise FerPrepError(
@@ -234,6 +237,16 @@ def _check_file(path: Path) -> None:
         raise FerPrepError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     if not h5py.is_hdf5(path):
         raise UsageError(f"{path} is no HDF5 file; name a .h5 file of a shard directory")
+
+
+def _check_places(file: h5py.File) -> None:
+    """All lies in this very file, and its tables claim no more than the file holds."""
+    for name in (*(f"frames/{name}" for name in FRAME_DATASETS), "recordings", "clips"):
+        dataset = own_dataset(file, name)
+        if isinstance(dataset, str):
+            raise ValueError(dataset)
+        if "/" not in name and len(dataset) * dataset.dtype.itemsize > file.id.get_filesize():
+            raise ValueError(f"/{name} claims more bytes than the file has")
 
 
 def _facts(file: h5py.File) -> ShardFacts:

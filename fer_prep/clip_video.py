@@ -46,7 +46,9 @@ def write_video(path: Path, clip: ClipFrames, *, full_px: float, encoder: str | 
             container.mux(stream.encode())
         temporary.replace(path)
     except (av.error.FFmpegError, OSError) as error:
-        raise FerPrepError(f"{path} cannot be written ({error.strerror or error}); is the disk full?") from error
+        raise FerPrepError(
+            f"{path} cannot be written ({error.strerror or error}); give another --out or make room"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

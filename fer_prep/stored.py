@@ -143,3 +143,21 @@ def blocks(dataset: h5py.Dataset) -> Iterator[NDArray[Any]]:
     step = 16 * dataset.chunks[0]
     for first in range(0, len(dataset), step):
         yield dataset[first : first + step]
+
+
+def own_dataset(file: h5py.File, path: str) -> h5py.Dataset | str:
+    """A dataset whose data lie in this very file, else a sentence."""
+    item: Any = file
+    for part in path.split("/"):
+        # the link is looked at before it is followed
+        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
+        if link is None:
+            return f"has no dataset /{path}"
+        if not isinstance(link, h5py.HardLink):
+            return f"/{path} is a link to elsewhere"
+        item = item[part]
+    if not isinstance(item, h5py.Dataset):
+        return f"/{path} is no dataset"
+    if item.is_virtual or item.external:
+        return f"/{path} lies in other files"
+    return item

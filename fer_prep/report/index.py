@@ -94,6 +94,6 @@ def _parse(path: Path, text: str) -> Index:
 
 
 def _plain(name: str) -> str:
-    if Path(name).name != name:
+    if Path(name).name != name or name in (".", ".."):
         raise ValueError(f"{name!r} is no plain file name")
     return name

@@ -11,6 +11,8 @@ import numpy as np
 
 from fer_prep.recipe import Recipe
 from fer_prep.shards import CLIP_DTYPE, chunk_frames
+from fer_prep.stored import own_dataset
+from fer_prep.verify.chunks import wrong_sizes
 from fer_prep.verify.index import Entry, Index
 
 LARGEST_CHUNK = 16 << 20  # bytes; one frame of images or flow may be larger
@@ -23,20 +25,19 @@ CLIP_FIELDS = {field: CLIP_DTYPE[field].str for field in CLIP_DTYPE.names or ()}
 BITSHUFFLE, DEFLATE, SHUFFLE, FLETCHER32 = 32008, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, 3
 FILTERS = {"bitshuffle-lz4": [BITSHUFFLE], "gzip": [DEFLATE, SHUFFLE], "none": []}
 BITSHUFFLE_LZ4 = 2
-CHECKSUM_BYTES = 4
 
 
 def check_layout(file: h5py.File, entry: Entry, index: Index, file_bytes: int) -> Iterator[str]:
     """Datasets against the format page: kind, type, shape, chunks, filters, and that all chunks are there."""
     for name, (dtype, shape, chunk) in _frame_layout(index.recipe).items():
-        dataset = _own_dataset(file, f"frames/{name}")
+        dataset = own_dataset(file, f"frames/{name}")
         if isinstance(dataset, str):
             yield dataset
         else:
             expected = (entry.n_frames, *shape)
             yield from _check_frames(dataset, name, dtype, expected, chunk, index.recipe.storage.filter, file_bytes)
     for name, n_rows in (("recordings", entry.n_recordings), ("clips", entry.n_clips)):
-        dataset = _own_dataset(file, name)
+        dataset = own_dataset(file, name)
         yield from [dataset] if isinstance(dataset, str) else _check_table(dataset, name, n_rows, file_bytes)
 
 
@@ -51,24 +52,6 @@ def _frame_layout(recipe: Recipe) -> dict[str, tuple[str, tuple[int, ...], int |
         "landmarks": ("<f4", (68, 2), None),
         "transform": ("<f4", (2, 3), None),
     }
-
-
-def _own_dataset(file: h5py.File, path: str) -> h5py.Dataset | str:
-    """A dataset whose data lie in this very file, else a sentence."""
-    item: Any = file
-    for part in path.split("/"):
-        # the link is looked at before it is followed
-        link = item.get(part, getlink=True) if isinstance(item, h5py.Group) else None
-        if link is None:
-            return f"has no dataset /{path}"
-        if not isinstance(link, h5py.HardLink):
-            return f"/{path} is a link to elsewhere"
-        item = item[part]
-    if not isinstance(item, h5py.Dataset):
-        return f"/{path} is no dataset"
-    if item.is_virtual or item.external:
-        return f"/{path} lies in other files"
-    return item
 
 
 def _check_frames(
@@ -90,8 +73,7 @@ def _check_frames(
         found = "in no chunks" if dataset.chunks is None else f"in chunks of {_shape(dataset.chunks)}"
         yield f"{name} is stored {found}; expected chunks of {chunk or 'some'} whole frames"
         return
-    yield from _check_filters(dataset, name, [*FILTERS[filter_], FLETCHER32])
-    yield from _check_claim(dataset, name, BEST_COMPRESSION * file_bytes)
+    yield from _check_storage(dataset, name, filter_, BEST_COMPRESSION * file_bytes)
 
 
 def _check_table(dataset: h5py.Dataset, name: str, n_rows: int, file_bytes: int) -> Iterator[str]:
@@ -112,8 +94,15 @@ def _check_table(dataset: h5py.Dataset, name: str, n_rows: int, file_bytes: int)
     if dataset.chunks is None:
         yield f"/{name} has no checksum"
         return
-    yield from _check_filters(dataset, f"/{name}", [FLETCHER32])
-    yield from _check_claim(dataset, f"/{name}", file_bytes)
+    yield from _check_storage(dataset, f"/{name}", "none", file_bytes)
+
+
+def _check_storage(dataset: h5py.Dataset, name: str, filter_: str, largest: int) -> Iterator[str]:
+    """Filters, and chunks that are all there; what is not compressed has the right size."""
+    wrong = [*_check_filters(dataset, name, [*FILTERS[filter_], FLETCHER32]), *_check_claim(dataset, name, largest)]
+    yield from wrong
+    if not wrong and filter_ == "none":
+        yield from wrong_sizes(dataset, name, filter_)
 
 
 def _check_filters(dataset: h5py.Dataset, name: str, expected: list[int]) -> Iterator[str]:
@@ -133,25 +122,20 @@ def _check_claim(dataset: h5py.Dataset, name: str, largest: int) -> Iterator[str
         return
     step, n_rows = dataset.chunks[0], len(dataset)
     there: set[int] = set()
-    unfiltered = cut = 0
-    stored = np.prod(dataset.chunks, dtype=object) * dataset.dtype.itemsize + CHECKSUM_BYTES
-    is_plain = dataset.id.get_create_plist().get_nfilters() == 1  # the checksum; HDF5 reads on behind short chunks
+    unfiltered = 0
 
     def visit(chunk: Any) -> None:
-        nonlocal unfiltered, cut
+        nonlocal unfiltered
         there.add(chunk.chunk_offset[0])
         unfiltered += chunk.filter_mask != 0
-        cut += is_plain and chunk.size != stored
 
     dataset.id.chunk_iter(visit)
     if unfiltered:
         yield f"{name} has {unfiltered} chunks without a checksum or compression"
-    if cut:
-        yield f"{name} has {cut} chunks of another size than they must have"
     missing = -(-n_rows // step) - len(there)
     if missing > 0:
-        rows = sorted(set(range(0, n_rows, step)) - there)
-        yield f"{missing} chunks of {name} were never written, the first one at row {rows[0]}"
+        first = next(row for row in range(0, n_rows, step) if row not in there)
+        yield f"{missing} chunks of {name} were never written, the first one at row {first}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

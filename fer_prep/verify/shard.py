@@ -11,6 +11,7 @@ import hdf5plugin  # noqa: F401  registers the bitshuffle filter
 
 from fer_prep.stored import StoredRow
 from fer_prep.verify.attributes import attribute, check_attributes, check_flow_attributes
+from fer_prep.verify.chunks import wrong_sizes
 from fer_prep.verify.facts import gather
 from fer_prep.verify.frames import implausible_frames, unread_frames
 from fer_prep.verify.index import Entry, Index
@@ -128,5 +129,8 @@ class _Content:
         spans = self.tables.spans if self.tables is not None else ()
         facts = gather(file, self._progress)
         yield from unread_frames(facts, spans)
+        for name, unread_N in facts.unread.items():
+            if not unread_N.any():
+                yield from wrong_sizes(file[f"frames/{name}"], name, self._index.recipe.storage.filter)
         if spans:
             yield from implausible_frames(facts, spans, self._index.recipe.clips, saturated)

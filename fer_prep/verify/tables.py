@@ -140,7 +140,7 @@ def _clips_lie_inside(clips: NDArray[np.void], table: NDArray[np.void], index: I
     if outside.any():
         yield f"clips {rows(outside)} reach beyond their recording"
     elif (wrong := n_valid != np.minimum(length, n_frames)).any():
-        yield f"clips {rows(wrong)} have other numbers of frames than a clip of {length} in their recording has"
+        yield f"other numbers of frames than clips of {length} have in their recordings: clips {rows(wrong)}"
     ordered = (recording[1:] > recording[:-1]) | ((recording[1:] == recording[:-1]) & (first[1:] > first[:-1]))
     if not ordered.all():
         yield f"clips {rows(np.r_[False, ~ordered])} are not in the order of recordings and time"

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,33 @@ def test_a_file_that_is_written_to_while_it_is_in_use_is_noticed(shards: Path) -
     assert "changed while it was in use" in str(later(shards, lambda path: flip(path, 10_000), keep_time=False))
 
 
+@pytest.mark.parametrize("at", [14, 15, 16, 40, 41])
+def test_a_chunk_that_changes_after_its_checksum_was_computed_crashes_nothing(shards: Path, at: int) -> None:
+    """No write that the file system would tell of: a disk or a memory at fault. The decoder must not run away."""
+
+    def compress(file: h5py.File) -> None:
+        rgb = file["frames/rgb"][:] // 64
+        del file["frames/rgb"]
+        store_frames(file, "rgb", rgb, chunk=2, filter_="bitshuffle-lz4")
+
+    path = edit_shard(shards, compress)
+    refs = refs_of(shards)[:2]
+    store = new_store()
+    batch_of(store, refs)
+    before = path.stat()
+    with h5py.File(path) as file:
+        offset = file["frames/rgb"].id.get_chunk_info(0).byte_offset
+    for value in (0x00, 0x7F, 0xFF):
+        content = bytearray(path.read_bytes())
+        content[offset + at] = value
+        path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        try:
+            batch_of(store, refs)
+        except ShardError as error:
+            assert str(path) in str(error)  # noqa: PT017
+
+
 def test_a_file_that_is_cut_while_it_is_in_use_is_noticed(shards: Path) -> None:
     refs = refs_of(shards)
     store = new_store()
@@ -215,6 +243,8 @@ def test_reading_threads_leave_the_number_of_computing_threads_alone(shards: Pat
     try:
         batch_of(new_store(), refs_of(shards))
         assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
     finally:
         torch.set_num_threads(before)
 

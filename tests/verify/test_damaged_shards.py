@@ -161,7 +161,7 @@ DAMAGES: dict[str, tuple[Callable[[h5py.File], object], list[str]]] = {
     "clip of nobody": (field("clips", 2, "recording", 9), ["clips 2 are of recordings that are not there"]),
     "clip outside": (field("clips", 5, "first_frame", 25), ["clips 5 reach beyond their recording"]),
     "clip far outside": (field("clips", 5, "first_frame", 2**63 - 1), ["clips 5 reach beyond their recording"]),
-    "short clip": (field("clips", 0, "n_valid", 7), ["clips 0 have other numbers of frames than a clip of 8 in their"]),
+    "short clip": (field("clips", 0, "n_valid", 7), ["other numbers of frames than clips of 8 have in their"]),
     "clip order": (field("clips", 1, "first_frame", 0), ["clips 1 are not in the order of recordings and time"]),
     "clip label": (field("clips", 1, "label", 0), ["clips 1 have another label than their recording"]),
     "clip moved": (
@@ -331,14 +331,43 @@ def test_frames_that_were_never_written_are_found(shards: Path) -> None:
     assert f"{small.FILE}: 65 chunks of rgb were never written, the first one at row 70" in found
 
 
-def test_an_unfiltered_chunk_that_is_too_short_is_found_though_hdf5_reads_it(tmp_path: Path) -> None:
-    shards = small.write(tmp_path / "shards", "none")
+@pytest.mark.parametrize("filter_", ["none", "gzip"])
+def test_a_chunk_that_is_too_short_is_found_though_hdf5_reads_it(tmp_path: Path, filter_: str) -> None:
+    """Behind it, HDF5 shows what lies in its memory."""
+    shards = small.write(tmp_path / "shards", filter_)
     with small.changed(shards) as file:
-        dataset = file["frames/confidence"]
-        data = np.zeros(8, np.float32)
-        # fletcher32 of zeros is zero
-        dataset.id.write_direct_chunk((0,), data.tobytes() + bytes(4))
-        assert dataset[0] == 0
-    assert f"{small.FILE}: confidence has 1 chunks of another size than they must have" in small.sentences(
+        dataset = file["frames/landmarks"]
+        plist = dataset.id.get_create_plist()
+        plist.set_chunk((1, 68, 2))
+        space = h5py.h5s.create_simple((1, 68, 2))
+        short = h5py.Dataset(h5py.h5d.create(file.id, b"short", dataset.id.get_type(), space, plist))
+        short[:] = dataset[:1]
+        file.flush()
+        raw = short.id.read_direct_chunk((0, 0, 0))[1]
+        dataset.id.write_direct_chunk((0, 0, 0), raw)
+        assert np.array_equal(dataset[:1], short[:], equal_nan=True)
+    assert f"{small.FILE}: chunks of landmarks have another size than they must have: 1" in small.sentences(
         small.verify_here(shards)
     )
+
+
+def test_a_bitshuffled_chunk_without_its_last_block_is_found(tmp_path: Path) -> None:
+    shards = small.write(tmp_path / "shards", size=64)
+    with small.changed(shards) as file:
+        dataset = file["frames/rgb"]
+        raw = bytearray(dataset.id.read_direct_chunk((0, 0, 0, 0))[1][:-4])
+        position, blocks = 12, []
+        while position < len(raw):
+            blocks.append(position)
+            position += 4 + int.from_bytes(raw[position : position + 4], "big")
+        cut = raw[: blocks[-1]]
+        block_bytes = int.from_bytes(cut[8:12], "big")
+        cut[:8] = ((len(blocks) - 1) * block_bytes).to_bytes(8, "big")
+        with h5py.File(tmp_path / "sum.h5", "w") as sums:  # for its checksum
+            content = np.frombuffer(cut, np.uint8)
+            summed = sums.create_dataset("x", data=content, chunks=content.shape, fletcher32=True)
+            sums.flush()
+            dataset.id.write_direct_chunk((0, 0, 0, 0), summed.id.read_direct_chunk((0,))[1])
+    assert small.sentences(small.verify_here(shards)) == [
+        f"{small.FILE}: chunks of rgb have another size than they must have: 1"
+    ]
