@@ -18,7 +18,9 @@ from fer_prep.pipeline import Pipeline
 from fer_prep.plan import Plan, plan_shards
 from fer_prep.recipe import Recipe
 from fer_prep.stages import track_cache
+from fer_prep.stopwatch import Timings
 from fer_prep.stored import ShardEntry
+from fer_prep.timings import write_timings
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class BuildResult:
         rows: the ledger, in corpus order.
         n_kept: shards that were there already.
         n_frames_built: frames aligned, or taken from the cache, in this run.
+        timings: what the stages of this run took.
     """
 
     out: Path
@@ -38,6 +41,7 @@ class BuildResult:
     n_kept: int
     n_frames_built: int
     seconds: float
+    timings: Timings
 
     @property
     def n_failed(self) -> int:
@@ -72,6 +76,8 @@ def build(
         result = pipeline.run(out, shards, read_ledger(out), workers=plan.n_workers(workers))
         rows = tuple(result.rows[recording.id] for recording in corpus.recordings)
         write_ledger(out, rows)
+        if result.timings.cpu_s:  # else everything was kept, and the file tells of the run that built it
+            write_timings(out, result.timings, n_frames=result.n_frames_built, workers=plan.n_workers(workers))
         write_index(
             out, corpus=corpus.name, classes=corpus.classes, n_groups=plan.n_groups, recipe=plan.recipe,
             versions=plan.versions, left_out=Counter(remark.kind for remark in corpus.left_out),
@@ -80,7 +86,14 @@ def build(
         for name in leftovers(out, {entry.file for entry in result.entries}):
             listener.note(f"{out / name} belongs to no recording that could be built now; it is not in the index")
     return BuildResult(
-        out, plan, rows, tuple(result.entries), result.n_kept, result.n_frames_built, time.perf_counter() - begin
+        out,
+        plan,
+        rows,
+        tuple(result.entries),
+        result.n_kept,
+        result.n_frames_built,
+        time.perf_counter() - begin,
+        result.timings,
     )
 
 

@@ -20,6 +20,7 @@ from fer_prep.build import BuildResult
 from fer_prep.corpora import SAMPLE
 from fer_prep.ledger import LedgerRow
 from fer_prep.plan import fold_warnings
+from fer_prep.stopwatch import STAGES
 from fer_prep.tables import class_table, narrow, printable, remark_table
 
 FAILURES_SHOWN = 10
@@ -107,8 +108,23 @@ def print_summary(console: Console, result: BuildResult) -> None:
         f"took {result.seconds:.0f} s{speed}.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if result.timings.cpu_s:
+        console.print(_stage_table(result))
     if plan.corpus.name == SAMPLE:
         console.print(SAMPLE_NOTE, highlight=False, soft_wrap=True)
+
+
+def _stage_table(result: BuildResult) -> Table:
+    """Where the time of this run went; tracks from the cache cost no decoding, detecting and aligning."""
+    table = Table("stage", title="computing, all workers together", title_justify="left")
+    for name in ("CPU-seconds", "share", "ms per frame"):
+        table.add_column(name, justify="right")
+    cpu_s, n_frames = result.timings.cpu_s, result.n_frames_built
+    total = sum(cpu_s.values())
+    for name, seconds in [*((stage, cpu_s[stage]) for stage in STAGES if stage in cpu_s), ("all", total)]:
+        share = f"{seconds / total:.0%}" if total else ""
+        table.add_row(name, f"{seconds:,.1f}", share, f"{1000 * seconds / n_frames:.2f}" if n_frames else "")
+    return table
 
 
 def _print_reasons(console: Console, rows: tuple[LedgerRow, ...]) -> None:

@@ -21,6 +21,7 @@ from fer_prep.recipe import AlignRecipe, LandmarkModel
 from fer_prep.sequence import read_picture
 from fer_prep.stages import track_cache
 from fer_prep.stored import file_sha256
+from fer_prep.video import ToRgb
 
 LITTLE_SPACE = 5e9
 
@@ -80,7 +81,7 @@ def _openface(named: Path | None, landmark_model: LandmarkModel) -> Finding:
 
 
 def _mesh() -> str:
-    face = MeshFinder().find(read_picture(PICTURE))
+    face = MeshFinder().find(read_picture(PICTURE, ToRgb()))
     if face is None:
         raise FerPrepError(f"no face is found in {PICTURE}")
     expected = [line.split() for line in (MODELS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]

@@ -17,6 +17,7 @@ from fer_prep.recipe import Recipe, changed_fields
 from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
 from fer_prep.stored import VERSION, ShardEntry, stored_recipe
+from fer_prep.timings import FILE_NAME as TIMINGS
 
 INDEX, INDEX_FORMAT = "index.json", "fer-shards"
 LOCK = ".lock"  # held while a build writes
@@ -53,11 +54,11 @@ def prepare(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
             "or replace them with --rebuild"
         )
     try:
-        for name in ("*.h5", INDEX, LEDGER):
+        for name in ("*.h5", INDEX, LEDGER, TIMINGS):
             for rubble in out.glob(f".{name}.*{TEMPORARY_SUFFIX}"):
                 rubble.unlink()
         if rebuild:
-            for path in (out / INDEX, out / LEDGER, *filter(_is_ours, out.glob("*.h5"))):
+            for path in (out / INDEX, out / LEDGER, out / TIMINGS, *filter(_is_ours, out.glob("*.h5"))):
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise FerPrepError(f"{out} cannot be written to ({error.strerror}); choose another --out") from error

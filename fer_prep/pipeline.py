@@ -25,6 +25,7 @@ from fer_prep.output import INDEX, read_index, shard_key
 from fer_prep.plan import Subject
 from fer_prep.resume import Kept, check_existing
 from fer_prep.stages import Aligned, AlignSetup, BuiltShard, Job, align_batch, build_shard, failed_row
+from fer_prep.stopwatch import Timings
 from fer_prep.stored import ShardEntry
 
 # alignments under way or waiting per worker: enough to keep it busy, few enough to keep the scheduler small
@@ -42,6 +43,7 @@ class PipelineResult:
     entries: list[ShardEntry] = field(default_factory=list)
     n_kept: int = 0
     n_frames_built: int = 0
+    timings: Timings = field(default_factory=Timings)
 
 
 class Pipeline:
@@ -147,6 +149,7 @@ class Pipeline:
                     warned = True
                     self._listener.note(f"the cache {self._setup.cache_dir} cannot be written: {outcome.warning}")
                 aligned[subject.path][job.recording.id] = outcome
+                result.timings += outcome.timings
                 result.n_frames_built += 0 if outcome.failure else outcome.n_frames
                 self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
                 if len(aligned[subject.path]) == len(subject.jobs):
@@ -170,6 +173,7 @@ class Pipeline:
     def _finish(self, out: Path, subject: Subject, built: BuiltShard, result: PipelineResult) -> None:
         if built.entry is not None:
             result.entries.append(built.entry)
+        result.timings += built.timings
         result.rows |= {row.recording: row for row in built.rows}
         write_ledger(out, result.rows.values())
 

@@ -1,9 +1,10 @@
 """The recipe: every parameter that decides the bytes of the shards, and nothing else."""
 
 import tomllib
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -14,6 +15,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+FLOW = "farneback"  # the paper's
 LandmarkModel = Literal["ceclm", "clnf", "clm"]
 
 
@@ -74,7 +76,7 @@ class AlignRecipe(_Section):
     min_confidence: float = Field(default=0.725, ge=0, le=1)
 
 
-class FlowRecipe(_Section):
+class FarnebackRecipe(_Section):
     """Farnebäck's optical flow on the aligned grey faces; OpenCV's parameters by OpenCV's names."""
 
     backend: Literal["farneback"] = "farneback"
@@ -85,6 +87,45 @@ class FlowRecipe(_Section):
     poly_n: Literal[5, 7] = 5
     poly_sigma: float = Field(default=1.2, gt=0)
     flags: Literal[0, 256] = 0
+
+
+class DisRecipe(_Section):
+    """Dense inverse search (Kroeger et al. 2016), by one of OpenCV's presets."""
+
+    backend: Literal["dis"] = "dis"
+    preset: Literal["ultrafast", "fast", "medium"] = "medium"
+
+
+class Tvl1Recipe(_Section):
+    """TV-L1 flow (Zach et al. 2007); OpenCV's parameters and defaults.
+
+    Attributes:
+        tau: time step.
+        attachment: weight of the images against smoothness; OpenCV's `lambda`.
+        theta: tightness.
+        nscales, warps: images of the pyramid, and warps on each.
+        epsilon: change at which the iterations end before their time.
+        iterations, outer_iterations: OpenCV's inner ones, and how often a median filter comes between them.
+    """
+
+    backend: Literal["tvl1"] = "tvl1"
+    tau: float = Field(default=0.25, gt=0, le=0.25)
+    attachment: float = Field(default=0.15, gt=0)
+    theta: float = Field(default=0.3, gt=0)
+    nscales: int = Field(default=5, ge=1)
+    warps: int = Field(default=5, ge=1)
+    epsilon: float = Field(default=0.01, gt=0)
+    iterations: int = Field(default=30, ge=1)
+    outer_iterations: int = Field(default=10, ge=1)
+
+
+FlowRecipe: TypeAlias = FarnebackRecipe | DisRecipe | Tvl1Recipe
+_FLOWS: dict[str, type[_Section]] = {"farneback": FarnebackRecipe, "dis": DisRecipe, "tvl1": Tvl1Recipe}
+
+
+def _name_flow(value: Any) -> Any:
+    """A section that names no backend is the paper's."""
+    return {"backend": FLOW} | value if isinstance(value, dict) else value
 
 
 class ClipRecipe(_Section):
@@ -136,7 +177,7 @@ class Recipe(_Section):
     groups: Groups = "corpus"
     image_fps: float = Field(default=0.0, ge=0)
     align: AlignRecipe = AlignRecipe()
-    flow: FlowRecipe = FlowRecipe()
+    flow: Annotated[FlowRecipe, Field(discriminator="backend"), BeforeValidator(_name_flow)] = FarnebackRecipe()
     clips: ClipRecipe = ClipRecipe()
     storage: StorageRecipe = StorageRecipe()
 
@@ -198,11 +239,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """What is not said above stays as below, in sections too."""
+    """What is not said above stays as below, in sections too; of the parameters of another flow nothing does."""
     both = below | above
     for name in below.keys() & above.keys():
-        if isinstance(below[name], dict) and isinstance(above[name], dict):
-            both[name] = below[name] | above[name]
+        lower, upper = below[name], above[name]
+        if isinstance(lower, dict) and isinstance(upper, dict):
+            flow = lower.get("backend", FLOW)
+            other_flow = name == "flow" and upper.get("backend", flow) != flow
+            both[name] = upper if other_flow else lower | upper
     return both
 
 
@@ -217,18 +261,31 @@ def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
 
 def _first_complaint(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    section, key = _section(first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{key} is no key of a recipe; allowed here: {', '.join(_allowed_keys(first['loc']))}"
-    if first["type"] == "model_type":
+        owner = "a recipe" if not issubclass(section, tuple(_FLOWS.values())) else f"the flow {first['loc'][1]!r}"
+        return f"{key} is no key of {owner}; allowed here: {', '.join(section.model_fields)}"
+    if first["type"] == "union_tag_invalid":
+        return f"{key}.backend = {first['input']['backend']!r}: {_either(_FLOWS)} was expected"
+    if first["type"] in ("model_type", "model_attributes_type"):
         return f"{key} = {first['input']!r}: a section [{key}] was expected"
     return f"{key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
 
 
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+def _section(location: tuple[int | str, ...]) -> tuple[type[BaseModel], str]:
+    """The section that an error lies in, and its dotted key; pydantic names the flow's backend in between."""
+    parts = [str(part) for part in location]
+    if parts[0] == "flow" and len(parts) > 2:
+        return _FLOWS[parts.pop(1)], ".".join(parts)
     model: type[BaseModel] = Recipe
-    for part in location[:-1]:
-        annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
+    for part in parts[:-1]:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break  # within a list: the key is what its field is called
         model = annotation
-    return list(model.model_fields)
+    return model, ".".join(parts)
+
+
+def _either(names: Iterable[str]) -> str:
+    *others, last = (repr(name) for name in names)
+    return f"{', '.join(others)} or {last}"

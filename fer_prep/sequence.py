@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
+    from fer_prep.video import ToRgb
+
 IMAGE = re.compile(r"([0-9]*)\.(?:png|jpe?g|bmp)\Z", re.IGNORECASE)
 EXAMPLE = "S005_001_00000001.png"
 # A picture is what its first bytes say; a JPEG that is called .png is read as what it is.
@@ -70,13 +72,13 @@ class Sequence:
         Raises:
             RecordingError: there are fewer images, one is empty, damaged or a large-file pointer, or sizes differ.
         """
-        from fer_prep.video import check_part
+        from fer_prep.video import ToRgb, check_part
 
         check_part(self.path, self.n_declared, start_frame, end_frame)
-        size = (0, 0)
+        size, to_rgb = (0, 0), ToRgb()
         for file in self.images.files[start_frame:end_frame]:
             try:
-                rgb_HWC = read_picture(file)
+                rgb_HWC = read_picture(file, to_rgb)
             except RecordingError as error:
                 error.n_frames = self.n_read
                 raise
@@ -181,11 +183,11 @@ def sequence_sha256(directory: Path) -> str:
     return listing.hexdigest()
 
 
-def read_picture(file: Path) -> "NDArray[np.uint8]":
-    """One image file as (H,W,3) uint8 RGB, upright."""
+def read_picture(file: Path, to_rgb: "ToRgb") -> "NDArray[np.uint8]":
+    """One image file as (H,W,3) uint8 RGB, upright. `to_rgb` is shared by the pictures of a sequence."""
     import av.error
 
-    from fer_prep.video import cause, upright_rgb
+    from fer_prep.video import cause
 
     try:
         data = file.read_bytes()
@@ -206,7 +208,7 @@ def read_picture(file: Path) -> "NDArray[np.uint8]":
         raise _damaged(file, cause(error)) from error
     if frame is None:
         raise _damaged(file, "it holds no picture")
-    return upright_rgb(frame)
+    return to_rgb(frame)
 
 
 def _decode(codec: str, data: bytes) -> "VideoFrame | None":

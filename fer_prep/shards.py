@@ -4,10 +4,10 @@ The file is written under a temporary name, flushed, read back and compared, and
 opens proves nothing: a killed writer leaves files that open and return zeros. The `key` attribute is written last.
 """
 
-import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +83,9 @@ def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecordin
                 body.append(head, recording)
             if not len(body):
                 return None
-            digests = body.finish(head)
+            checksums = body.finish(head)
         _flush_to_disk(temporary)
-        _check(temporary, head.key, digests)
+        _check(temporary, head.key, checksums)
         entry = describe_shard(temporary, name=path.name)
         temporary.replace(path)
         _flush_to_disk(path.parent)
@@ -104,12 +104,12 @@ def _cause(error: Exception) -> str:
 
 
 class _Body:
-    """The growing content of a shard, with a running digest of every frame dataset."""
+    """The growing content of a shard, with a running checksum of every frame dataset."""
 
     def __init__(self, file: h5py.File, recipe: Recipe) -> None:
         self._file = file
         self._datasets = _create_frames(file, recipe)
-        self._digests = {name: hashlib.blake2b() for name in FRAME_DATASETS}
+        self._checksums = dict.fromkeys(FRAME_DATASETS, 0)
         self._n_frames = 0
         self._saturated = 0
         self._recordings: list[tuple[Any, ...]] = []
@@ -128,7 +128,7 @@ class _Body:
         for name, array in zip(FRAME_DATASETS, arrays, strict=True):
             self._datasets[name].resize(end, axis=0)
             self._datasets[name][first:end] = array
-            self._digests[name].update(np.ascontiguousarray(array).data)
+            self._checksums[name] = zlib.crc32(np.ascontiguousarray(array).data, self._checksums[name])
         row = len(self._recordings)
         self._clips += [(row, first + clip.first_frame, clip.n_valid, recording.label) for clip in recording.clips]
         self._recordings.append(
@@ -139,8 +139,8 @@ class _Body:
         self._n_frames = end
         self._saturated += recording.saturated
 
-    def finish(self, head: ShardHead) -> dict[str, str]:
-        """Write tables and attributes, the key last; returns the digest of every dataset."""
+    def finish(self, head: ShardHead) -> dict[str, int]:
+        """Write tables and attributes, the key last; returns the checksum of every dataset."""
         # Every dataset is flushed here, one by one: left to itself, HDF5 writes out what is cached when the last
         # reference goes, and the file's layout would depend on the process' history and on who else looks at it.
         for dataset in self._datasets.values():
@@ -162,8 +162,8 @@ class _Body:
             self._file.attrs[name] = value
         self._file.flush()
         self._file.attrs["key"] = head.key
-        digests = {f"frames/{name}": digest.hexdigest() for name, digest in self._digests.items()}
-        return digests | {name: hashlib.blake2b(table.tobytes()).hexdigest() for name, table in tables.items()}
+        checksums = {f"frames/{name}": checksum for name, checksum in self._checksums.items()}
+        return checksums | {name: zlib.crc32(table.tobytes()) for name, table in tables.items()}
 
 
 CLIP_DTYPE = np.dtype([("recording", "<i4"), ("first_frame", "<i8"), ("n_valid", "<i4"), ("label", "<i4")])
@@ -220,18 +220,18 @@ def _filter(name: str) -> dict[str, Any]:
             return {}
 
 
-def _check(path: Path, key: str, digests: dict[str, str]) -> None:
+def _check(path: Path, key: str, checksums: dict[str, int]) -> None:
     """Read back what was written.
 
     Raises:
         FerPrepError: something else comes back; the disk or the memory is at fault.
     """
     with h5py.File(path) as file:
-        for name, expected in digests.items():
-            found = hashlib.blake2b()
+        for name, expected in checksums.items():
+            found = 0
             for block in blocks(file[name]):
-                found.update(np.ascontiguousarray(block).data)
-            if found.hexdigest() != expected or file.attrs["key"] != key:
+                found = zlib.crc32(np.ascontiguousarray(block).data, found)
+            if found != expected or file.attrs["key"] != key:
                 raise FerPrepError(f"{path}: {name} reads back differently from what was written; check the disk")
 
 

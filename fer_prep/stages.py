@@ -5,7 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from fer_prep.ledger import LedgerRow
 from fer_prep.recipe import AlignRecipe, Recipe
 from fer_prep.sequence import sequence_sha256
 from fer_prep.shards import ShardHead, StoredRecording, write_shard
+from fer_prep.stopwatch import Stopwatch, Timings
 from fer_prep.stored import ShardEntry, file_sha256
 
 
@@ -83,14 +84,16 @@ class Aligned:
     seconds: float
     failure: str = ""
     warning: str = ""
+    timings: Timings = field(default_factory=Timings)
 
 
 @dataclass(frozen=True)
 class BuiltShard:
-    """A finished shard (None if every recording failed) and the ledger rows of its recordings."""
+    """A finished shard (None if every recording failed), the ledger rows of its recordings, and what making it took."""
 
     entry: ShardEntry | None
     rows: tuple[LedgerRow, ...]
+    timings: Timings = field(default_factory=Timings)
 
 
 def track_cache(cache: Path | None) -> Path:
@@ -102,42 +105,46 @@ def align_batch(jobs: Sequence[Job], setup: AlignSetup) -> list[Aligned]:
     """Align recordings into the cache. One that cannot be aligned is an outcome, not an exception."""
     if setup.openface is None or len(jobs) == 1:
         return [align_recording(job, setup) for job in jobs]
-    begin = time.perf_counter()
+    begin, watch = time.perf_counter(), Stopwatch()
     outcomes: dict[str, Aligned] = {}
     missing: list[tuple[Job, str]] = []
     for job in jobs:
         try:
-            sha256 = input_sha256(job.recording.path)
+            with watch("cache"):
+                sha256 = input_sha256(job.recording.path)
         except RecordingError as error:
             outcomes[job.recording.id] = _failed(job, "", error)
             continue
         if _is_cached(job, sha256, setup):
-            outcomes[job.recording.id] = _keep(job, sha256, setup)
+            outcomes[job.recording.id] = _keep(job, sha256, setup, watch)
         else:
             missing.append((job, sha256))
     for chunk in in_memory_chunks([job.recording.path for job, _ in missing]):
-        results = _by_openface([missing[k][0].recording for k in chunk], setup)
+        results = _by_openface([missing[k][0].recording for k in chunk], setup, watch)
         for (job, sha256), result in zip((missing[k] for k in chunk), results, strict=True):
-            outcomes[job.recording.id] = _keep(job, sha256, setup, result)
+            outcomes[job.recording.id] = _keep(job, sha256, setup, watch, result)
     share_s = (time.perf_counter() - begin) / len(jobs)
-    return [replace(outcomes[job.recording.id], seconds=share_s) for job in jobs]
+    timings = watch.timings.share(len(jobs))
+    return [replace(outcomes[job.recording.id], seconds=share_s, timings=timings) for job in jobs]
 
 
 def align_recording(job: Job, setup: AlignSetup) -> Aligned:
     """Align one recording into the cache."""
-    begin = time.perf_counter()
+    begin, watch = time.perf_counter(), Stopwatch()
     try:
-        aligned = _keep(job, input_sha256(job.recording.path), setup)
+        with watch("cache"):
+            sha256 = input_sha256(job.recording.path)
+        aligned = _keep(job, sha256, setup, watch)
     except RecordingError as error:
         aligned = _failed(job, "", error)
-    return replace(aligned, seconds=time.perf_counter() - begin)
+    return replace(aligned, seconds=time.perf_counter() - begin, timings=watch.timings)
 
 
-def _keep(job: Job, sha256: str, setup: AlignSetup, ready: Result | None = None) -> Aligned:
+def _keep(job: Job, sha256: str, setup: AlignSetup, watch: Stopwatch, ready: Result | None = None) -> Aligned:
     """The outcome of one recording, and its track in the cache."""
     try:
         with warnings.catch_warnings(record=True) as caught:
-            alignment = _cached_alignment(job, sha256, setup, ready)
+            alignment = _cached_alignment(job, sha256, setup, watch, ready)
     except RecordingError as error:
         return _failed(job, sha256, error)
     warning = next((str(w.message) for w in caught if issubclass(w.category, CacheWarning)), "")
@@ -156,6 +163,7 @@ def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: Alig
     """
     cv2.setNumThreads(1)
     rows: list[LedgerRow] = []
+    watch = Stopwatch()
 
     def stored() -> Iterator[StoredRecording]:
         for outcome in aligned:
@@ -164,16 +172,18 @@ def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: Alig
                 continue
             begin = time.perf_counter()
             try:
-                alignment = _cached_alignment(outcome.job, outcome.sha256, setup)
+                alignment = _cached_alignment(outcome.job, outcome.sha256, setup, watch)
             except RecordingError as error:  # not cached, and the file has changed since it was aligned
                 rows.append(failed_row(outcome.job, str(error), error.n_frames, outcome.seconds))
                 continue
-            recording, plan = _store(outcome, alignment, head.recipe)
+            with watch("flow"):
+                recording, plan = _store(outcome, alignment, head.recipe)
             rows.append(_built_row(outcome, alignment, plan, outcome.seconds + time.perf_counter() - begin))
             yield recording
 
-    entry = write_shard(path, head, stored())
-    return BuiltShard(entry, tuple(rows))
+    with watch("write"):
+        entry = write_shard(path, head, stored())
+    return BuiltShard(entry, tuple(rows), watch.timings)
 
 
 def input_sha256(path: Path) -> str:
@@ -187,16 +197,20 @@ def input_sha256(path: Path) -> str:
 
 
 def align_file(
-    path: Path, sha256: str, start_frame: int, end_frame: int | None, recipe_json: str, versions_json: str
-) -> Alignment:
+    path: Path, watch: Stopwatch, sha256: str, start_frame: int, end_frame: int | None, recipe_json: str,
+    versions_json: str,
+) -> Alignment:  # fmt: skip
     """Decode and align one file by the mesh. `sha256` and `versions_json` take no part: they key the cache.
 
     Raises:
         RecordingError: the file cannot be decoded to its end.
     """
     recipe = AlignRecipe.model_validate_json(recipe_json)
-    with open_recording(path) as video:
-        track = make_track(video.frames(start_frame, end_frame), recipe, _finder(recipe.min_presence))
+    with watch("detect"):
+        finder = _finder(recipe.min_presence)
+    with watch("decode"), open_recording(path) as video, watch("align"):
+        frames = watch.each("decode", video.frames(start_frame, end_frame))
+        track = make_track(frames, recipe, finder, watch)
         return Alignment(track, video.fps, video.remark)
 
 
@@ -212,26 +226,31 @@ def keep_openface_track(
     return make()
 
 
-def _by_openface(recordings: Sequence[Recording], setup: AlignSetup) -> list[Result]:
+def _by_openface(recordings: Sequence[Recording], setup: AlignSetup, watch: Stopwatch) -> list[Result]:
     assert setup.openface is not None
     wanted = [Wanted(r.path, r.start_frame, r.end_frame) for r in recordings]
-    return openface_batch(wanted, setup.openface, setup.recipe, _finder(setup.recipe.min_presence))
+    return openface_batch(wanted, setup.openface, setup.recipe, _finder(setup.recipe.min_presence), watch)
 
 
-def _cached_alignment(job: Job, sha256: str, setup: AlignSetup, ready: Result | None = None) -> Alignment:
+def _cached_alignment(
+    job: Job, sha256: str, setup: AlignSetup, watch: Stopwatch, ready: Result | None = None
+) -> Alignment:
     """From the cache, else as it is ready, else made anew."""
     memory, keys = Memory(setup.cache_dir, verbose=0), _keys(job, sha256, setup)
     if setup.openface is None:
-        mesh_track: Alignment = memory.cache(align_file, ignore=["path"])(job.recording.path, *keys)
+        with watch("cache"):
+            cached = memory.cache(align_file, ignore=["path", "watch"])
+            mesh_track: Alignment = cached(job.recording.path, watch, *keys)
         return mesh_track
 
     def make() -> Alignment:
-        (result,) = [ready] if ready is not None else _by_openface([job.recording], setup)
+        (result,) = [ready] if ready is not None else _by_openface([job.recording], setup, watch)
         if isinstance(result, RecordingError):
             raise result
         return Alignment(result.track, result.fps, result.remark)
 
-    track: Alignment = memory.cache(keep_openface_track, ignore=["make"])(make, *keys)
+    with watch("cache"):
+        track: Alignment = memory.cache(keep_openface_track, ignore=["make"])(make, *keys)
     return track
 
 

@@ -14,6 +14,7 @@ import av.error
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -55,11 +56,12 @@ class Video:
         Raises:
             RecordingError: the stream breaks off, is damaged, or is shorter than declared or than `end_frame`.
         """
+        to_rgb = ToRgb()
         try:
             for frame in self._container.decode(self._stream):
                 self.n_read += 1
                 if self.n_read > start_frame:
-                    yield upright_rgb(frame)
+                    yield to_rgb(frame)
                 if self.n_read == end_frame:
                     return
         except (av.error.FFmpegError, OSError) as error:
@@ -153,11 +155,23 @@ def check_part(path: Path, n_frames: int, start_frame: int, end_frame: int | Non
     )
 
 
-def upright_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
-    """The decoded frame as (H,W,3) uint8 RGB, turned as its display matrix asks."""
-    rgb_HWC = frame.to_ndarray(format="rgb24")
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb_HWC, quarter_turns))
+class ToRgb:
+    """Decoded frames as (H,W,3) uint8 RGB, turned as their display matrix asks.
+
+    Preparing a conversion takes up to a millisecond: it is done once, and again when frames of another kind come.
+    """
+
+    def __init__(self) -> None:
+        self._kind: tuple[object, ...] = ()
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        kind = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range)
+        if kind != self._kind:
+            self._kind, self._reformatter = kind, VideoReformatter()
+        rgb_HWC = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        quarter_turns = round(frame.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(rgb_HWC, quarter_turns))
 
 
 def cause(error: Exception) -> str:

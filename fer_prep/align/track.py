@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fer_prep.align.geometry import Transform, apply, cut_out, interpolate, similarity
 from fer_prep.align.mesh import Face, MeshFinder
 from fer_prep.recipe import AlignRecipe
+from fer_prep.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class _Moment:
     face: Face | None
 
 
-def make_track(frames: Iterable[NDArray[np.uint8]], recipe: AlignRecipe, finder: MeshFinder) -> FaceTrack:
+def make_track(
+    frames: Iterable[NDArray[np.uint8]], recipe: AlignRecipe, finder: MeshFinder, watch: Stopwatch | None = None
+) -> FaceTrack:
     """Align every frame of one recording.
 
     Frames without a face keep their place. A gap of at most `max_gap_frames` between two found faces is cut out of its
@@ -62,9 +65,10 @@ def make_track(frames: Iterable[NDArray[np.uint8]], recipe: AlignRecipe, finder:
     Args:
         frames: (H,W,3) uint8 RGB each, in order; at least one.
         finder: is reset first.
+        watch: counts "detect".
     """
     finder.reset()
-    moments = list(_moments(frames, recipe, finder))
+    moments = list(_moments(frames, recipe, finder, watch or Stopwatch()))
     nowhere = np.full((2, 3), np.nan)
     no_points = np.full((68, 2), np.nan)
     return FaceTrack(
@@ -82,12 +86,15 @@ def make_track(frames: Iterable[NDArray[np.uint8]], recipe: AlignRecipe, finder:
     )
 
 
-def _moments(frames: Iterable[NDArray[np.uint8]], recipe: AlignRecipe, finder: MeshFinder) -> Iterator[_Moment]:
+def _moments(
+    frames: Iterable[NDArray[np.uint8]], recipe: AlignRecipe, finder: MeshFinder, watch: Stopwatch
+) -> Iterator[_Moment]:
     """Aligned frames in order; those of a gap come out when it has ended or has grown too long to fill."""
     before: Transform | None = None
     waiting: list[NDArray[np.uint8]] = []
     for frame in frames:
-        face = finder.find(frame)
+        with watch("detect"):
+            face = finder.find(frame)
         if face is None:
             waiting.append(frame)
             if len(waiting) > recipe.max_gap_frames or before is None:

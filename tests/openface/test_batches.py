@@ -26,6 +26,7 @@ from fer_prep.align.openface.program import OpenFace, with_model
 from fer_prep.errors import RecordingError
 from fer_prep.recipe import AlignRecipe
 from fer_prep.sequence import ImageList, list_images
+from fer_prep.stopwatch import Stopwatch
 
 RECIPE = AlignRecipe(backend="openface", landmark_model="clnf")
 
@@ -61,6 +62,18 @@ def grid(shared_data: Path, n: int) -> list[Wanted]:
     """n recordings; the stand-in replays what OpenFace wrote for two of them, and makes up the others."""
     clips = sorted((shared_data / "real" / "grid").glob("*.mpg"))
     return [Wanted(clips[k % len(clips)]) for k in range(n)]
+
+
+def test_the_program_and_what_we_do_ourselves_are_timed_apart(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder
+) -> None:
+    watch = Stopwatch()
+    results = align_batch(grid(shared_data, 2), standin(tmp_path, golden), RECIPE, finder, watch)
+    assert kinds(results) == ["made"] * 2
+    assert set(watch.timings.cpu_s) == {"openface", "decode", "detect", "align"}
+    # the stand-in is a Python program: starting it is computing, of which we only see the wait
+    assert watch.timings.cpu_s["openface"] > 0.01
+    assert min(watch.timings.cpu_s.values()) > 0
 
 
 def test_a_batch_is_one_process_and_gives_what_single_runs_give(

@@ -22,6 +22,7 @@ from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.ledger import COLUMNS, read_ledger, write_ledger
 from fer_prep.listener import Listener, Silent
 from fer_prep.plan import make_plan
+from fer_prep.verify.run import verify
 
 EDGE = {
     "enterface_like_720x576_divx.avi": "ok", "one_frame.mp4": "ok", "with space and ünïcode.mpg": "ok",
@@ -122,7 +123,8 @@ def test_the_index_describes_the_directory(built: Path) -> None:
         assert len(content) == shard["bytes"]
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     left = {path.name for path in built.iterdir()}
-    assert left == {".lock", "index.json", "ledger.csv", "manifest-s001.h5", "manifest-s003.h5", "manifest-s005.h5"}
+    shards = {"manifest-s001.h5", "manifest-s003.h5", "manifest-s005.h5"}
+    assert left == {".lock", "index.json", "ledger.csv", "timings.json"} | shards
 
 
 def test_bytes_do_not_depend_on_workers_or_cache(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
@@ -139,6 +141,40 @@ def test_a_second_run_keeps_every_shard(london: dict[str, Any], built: Path, tmp
     assert notes == []
     assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.h5")} == before
     assert ledger(out) == ledger(built)
+
+
+def test_stages_are_timed_and_kept_shards_are_not(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
+    first = json.loads((built / "timings.json").read_text())
+    assert list(first["stages"]) == ["decode", "detect", "align", "cache", "flow", "write"]
+    assert all(stage["cpu_s"] > 0 and stage["wall_s"] > 0 for stage in first["stages"].values())
+    assert (first["workers"], first["n_frames"]) == (2, sum(int(row["n_frames"]) for row in ledger(built)))
+
+    out = shutil.copytree(built, tmp_path / "out")
+    again(london, out)
+    assert (out / "timings.json").read_bytes() == (built / "timings.json").read_bytes()
+    (out / "manifest-s003.h5").unlink()
+    result, _ = again(london, out)
+    second = json.loads((out / "timings.json").read_text())
+    assert list(second["stages"]) == ["cache", "flow", "write"]
+    assert second["n_frames"] == result.n_frames_built == sum(
+        int(row["n_frames"]) for row in ledger(out) if row["subject"] == "003"
+    )  # fmt: skip
+    assert (out / "index.json").read_bytes() == (built / "index.json").read_bytes()
+
+
+def test_timings_are_nothing_that_verify_minds(built: Path) -> None:
+    checked = verify(built, quick=True, workers=1)
+    assert (checked.findings, checked.remarks) == ((), ())
+
+
+def test_a_recording_that_fails_is_timed_too(shared_data: Path, tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path / "edge.csv", [("truncated_45pct.avi", "e", "neutral")])
+    result = build(
+        dataset="manifest", root=shared_data / "edge", manifest=manifest, out=tmp_path / "out",
+        cache=tmp_path / "cache", workers=1, listener=Silent(),
+    )  # fmt: skip
+    assert result.n_frames_built == 0
+    assert min(result.timings.cpu_s[stage] for stage in ("decode", "detect", "align")) > 0
 
 
 def test_without_an_index_whole_shards_are_kept_all_the_same(

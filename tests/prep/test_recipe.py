@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fer_prep.errors import UsageError
-from fer_prep.recipe import Recipe, changed_fields, load_recipe, recipe_text
+from fer_prep.recipe import FarnebackRecipe, Recipe, Tvl1Recipe, changed_fields, load_recipe, recipe_text
 
 
 def test_the_shipped_manifest_recipe_spells_out_every_default() -> None:
@@ -55,6 +55,25 @@ def test_what_a_file_does_not_say_is_as_in_the_shipped_recipe(tmp_path: Path) ->
     assert changed_fields(shipped, mine) == ["align.face_size: 112 -> 96", "clips.stride: 2 -> 4"]
 
 
+@pytest.mark.parametrize("corpus", ["manifest", "enterface"])
+def test_another_flow_leaves_nothing_of_the_shipped_ones_parameters(tmp_path: Path, corpus: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[flow]\nbackend = "dis"\n')
+    assert load_recipe(path, corpus, {}).flow.model_dump() == {"backend": "dis", "preset": "medium"}
+    path.write_text('[flow]\nbackend = "tvl1"\nwarps = 2\n')
+    flow = load_recipe(path, corpus, {}).flow
+    assert flow == Tvl1Recipe(warps=2)
+    assert Recipe.model_validate_json(load_recipe(path, corpus, {}).model_dump_json()).flow == flow
+
+
+@pytest.mark.parametrize("corpus", ["manifest", "enterface"])
+@pytest.mark.parametrize("named", ['backend = "farneback"\n', ""])
+def test_parameters_without_a_backend_are_the_papers_flows(tmp_path: Path, corpus: str, named: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"[flow]\n{named}winsize = 9\n")
+    assert load_recipe(path, corpus, {}).flow == FarnebackRecipe(winsize=9)
+
+
 def test_equal_choices_are_equal_recipes() -> None:
     a, b = (
         load_recipe(None, "cremad", {"classes": classes, "include": include})
@@ -88,6 +107,19 @@ def test_equal_choices_are_equal_recipes() -> None:
         ('classes = ["a\\nb"]\n', "a name is empty or has control characters"),
         ("clips = 3\n", r"clips = 3: a section \[clips\] was expected"),
         ("image_fps = 'fast'\n", "image_fps = 'fast': .*number"),
+        ("[flow]\nbackend = 'lk'\n", "flow.backend = 'lk': 'farneback', 'dis' or 'tvl1' was expected$"),
+        ("[flow]\nbackend = 3\n", "flow.backend = 3: 'farneback', 'dis' or 'tvl1' was expected$"),
+        ("flow = 'dis'\n", r"flow = 'dis': a section \[flow\] was expected$"),
+        (
+            "[flow]\nbackend = 'dis'\nwinsize = 9\n",
+            "flow.winsize is no key of the flow 'dis'; allowed here: backend, pr",
+        ),
+        (
+            "[flow]\npreset = 'fast'\n",
+            "flow.preset is no key of the flow 'farneback'; allowed here: backend, pyr_scale",
+        ),
+        ("[flow]\nbackend = 'dis'\npreset = 'slow'\n", "flow.preset = 'slow': .*'ultrafast', 'fast' or 'medium'$"),
+        ("[flow]\nbackend = 'tvl1'\ntau = 0\n", "flow.tau = 0: .*greater than 0$"),
     ],
 )
 def test_a_wrong_recipe_names_the_key_and_what_is_allowed(tmp_path: Path, text: str, sentence: str) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from fer_prep.align.mesh import MeshFinder
 from fer_prep.errors import RecordingError
-from fer_prep.video import open_video
+from fer_prep.video import ToRgb, open_video
 
 
 def read(path: Path, start_frame: int = 0, end_frame: int | None = None) -> list[np.ndarray]:
@@ -58,6 +59,21 @@ def test_every_frame_of_a_whole_file_comes_as_upright_rgb(
     assert len(frames) == n_frames
     assert {frame.shape for frame in frames} == {(height, width, 3)}
     assert frames[0].dtype == np.uint8
+
+
+def test_frames_that_change_their_kind_are_converted_as_if_each_were_the_first() -> None:
+    planes = np.random.default_rng(1).integers(0, 256, (48 * 3 // 2, 32), np.uint8)
+    kinds = [("yuv420p", 1, 1), ("yuv420p", 2, 1), ("yuvj420p", 1, 2), ("yuv420p", 1, 2), ("yuv420p", 5, 1)]
+    frames = []
+    for name, colorspace, color_range in kinds * 2:
+        frame = VideoFrame.from_ndarray(planes, format=name)
+        frame.colorspace, frame.color_range = colorspace, color_range
+        frames.append(frame)
+    to_rgb = ToRgb()
+    found = [to_rgb(frame) for frame in frames]
+    assert len({picture.tobytes() for picture in found}) > 2
+    for frame, picture in zip(frames, found, strict=True):
+        assert np.array_equal(picture, frame.to_ndarray(format="rgb24"))
 
 
 def test_the_rotation_tag_turns_the_picture_as_its_file_says(shared_data: Path) -> None:

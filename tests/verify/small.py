@@ -18,7 +18,7 @@ from fer_prep.clips import plan_clips
 from fer_prep.flow import track_flow
 from fer_prep.ledger import LedgerRow, ledger_sha256, write_ledger
 from fer_prep.output import index_sha256, write_index
-from fer_prep.recipe import AlignRecipe, ClipRecipe, FlowRecipe, Recipe, StorageRecipe
+from fer_prep.recipe import AlignRecipe, ClipRecipe, FarnebackRecipe, Recipe, StorageRecipe
 from fer_prep.shards import ShardHead, StoredRecording, write_shard
 from fer_prep.verify import run as verifying
 from fer_prep.verify.index import Entry, Index
@@ -50,7 +50,7 @@ def recipe(storage: str, size: int) -> Recipe:
     return Recipe(
         corpus="manifest",
         align=AlignRecipe(backend="mesh", face_size=size),
-        flow=FlowRecipe(winsize=5, levels=1),
+        flow=FarnebackRecipe(winsize=5, levels=1),
         clips=ClipRecipe(length=8, stride=4),
         storage=StorageRecipe(filter=storage, chunk_kib=4),  # type: ignore[arg-type]
     )

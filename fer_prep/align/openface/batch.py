@@ -21,6 +21,7 @@ from fer_prep.align.track import FaceTrack
 from fer_prep.decode import open_recording
 from fer_prep.errors import RecordingError
 from fer_prep.recipe import AlignRecipe
+from fer_prep.stopwatch import Stopwatch
 from fer_prep.video import check_part
 
 TRIES_ALONE = 2
@@ -57,13 +58,18 @@ class _Unit:
     parts: tuple[tuple[int, Wanted], ...]
 
 
-def align_batch(wanted: Sequence[Wanted], openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder) -> list[Result]:
+def align_batch(
+    wanted: Sequence[Wanted], openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder,
+    watch: Stopwatch | None = None,
+) -> list[Result]:  # fmt: skip
     """Align recordings by OpenFace; each result is a track, or the reason why there is none.
 
     Args:
         finder: for the second opinion on what OpenFace calls a face.
+        watch: counts "openface", "decode", "detect" (second opinions) and "align" (all else).
     """
-    batch = _Batch(openface, recipe, finder)
+    watch = watch or Stopwatch()
+    batch = _Batch(openface, recipe, finder, watch)
     results: dict[int, Result] = {}
     units: list[_Unit] = []
     for path in dict.fromkeys(item.path for item in wanted):
@@ -74,7 +80,8 @@ def align_batch(wanted: Sequence[Wanted], openface: OpenFace, recipe: AlignRecip
             results |= dict.fromkeys((k for k, _ in parts), error)
     # how OpenFace orders videos and directories that are given together is not known
     for of_directories in (False, True):
-        results |= batch.align([unit for unit in units if unit.source.path.is_dir() == of_directories])
+        with watch("align"):
+            results |= batch.align([unit for unit in units if unit.source.path.is_dir() == of_directories])
     return [results[k] for k in range(len(wanted))]
 
 
@@ -98,8 +105,8 @@ def in_memory_chunks(paths: Sequence[Path]) -> list[list[int]]:
 class _Batch:
     """Runs of one program by one recipe."""
 
-    def __init__(self, openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder) -> None:
-        self._openface, self._recipe, self._finder = openface, recipe, finder
+    def __init__(self, openface: OpenFace, recipe: AlignRecipe, finder: MeshFinder, watch: Stopwatch) -> None:
+        self._openface, self._recipe, self._finder, self._watch = openface, recipe, finder, watch
         self._reference = read_reference(openface.reference) if openface.reference else None
 
     def align(self, units: Sequence[_Unit]) -> dict[int, Result]:
@@ -119,7 +126,9 @@ class _Batch:
         all_parts = [k for unit in units for k, _ in unit.parts]
         try:
             with private_directory(sum(item.n_frames for item in inputs), size, in_memory=in_memory) as home:
-                run = run_openface(self._openface, inputs, home, face_size=size, mask=self._recipe.mask)
+                with self._watch("openface"):
+                    run = run_openface(self._openface, inputs, home, face_size=size, mask=self._recipe.mask)
+                self._watch.add_cpu("openface", run.cpu_s)
                 return {
                     k: self._result(home / "out", item, unit.source, run) for unit in units for k, item in unit.parts
                 }
@@ -132,13 +141,20 @@ class _Batch:
 
     def _result(self, out: Path, wanted: Wanted, source: Input, run: Run) -> Result:
         try:
-            n_frames, fps, video_remark = _decode(wanted)
+            with self._watch("decode"):
+                n_frames, fps, video_remark = _decode(wanted)
             output = self._proven(out, source, n_frames, run)
             with open_recording(wanted.path) as video:
-                frames = video.frames(wanted.start_frame, wanted.end_frame)
+                frames = self._watch.each("decode", video.frames(wanted.start_frame, wanted.end_frame))
                 part = _part(output, slice(wanted.start_frame, wanted.end_frame))
                 track, remark = openface_track(
-                    part, frames, self._recipe, self._finder, self._reference, first_frame=wanted.start_frame
+                    part,
+                    frames,
+                    self._recipe,
+                    self._finder,
+                    self._reference,
+                    first_frame=wanted.start_frame,
+                    watch=self._watch,
                 )
         except RecordingError as error:
             return error

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -54,11 +55,13 @@ class Run:
     Attributes:
         returncode: negative: killed by that signal; None: it took too long and was killed by us.
         said: the end of its standard output and standard error.
+        cpu_s: its computing, in all of its threads.
     """
 
     returncode: int | None
     seconds: float
     said: str
+    cpu_s: float
 
 
 @contextmanager
@@ -122,7 +125,7 @@ def run_openface(
 
 
 def _run(command: list[str], home: Path, limit_s: float) -> Run:
-    begin = time.perf_counter()
+    begin, cpu_before_s = time.perf_counter(), _children_cpu_s()
     said = home / "said.txt"
     with said.open("wb") as log:
         # a session of its own: its children can be killed with it, and a Ctrl-C is ours to handle
@@ -135,7 +138,13 @@ def _run(command: list[str], home: Path, limit_s: float) -> Run:
         finally:
             _kill_group(process)
     text = said.read_bytes()[-TAIL:].decode("utf-8", "replace")
-    return Run(returncode, time.perf_counter() - begin, text)
+    return Run(returncode, time.perf_counter() - begin, text, _children_cpu_s() - cpu_before_s)
+
+
+def _children_cpu_s() -> float:
+    """Of processes that have ended. A worker runs one at a time."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _wait(process: "subprocess.Popen[bytes]", out: Path, limit_s: float) -> int | None:

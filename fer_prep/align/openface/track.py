@@ -13,6 +13,7 @@ from fer_prep.align.openface.matrices import alignment_matrices
 from fer_prep.align.openface.output import Output
 from fer_prep.align.track import FaceTrack
 from fer_prep.recipe import AlignRecipe
+from fer_prep.stopwatch import Stopwatch
 
 Image = NDArray[np.uint8]
 
@@ -25,6 +26,7 @@ def openface_track(
     reference_68x2: NDArray[np.float64] | None,
     *,
     first_frame: int = 0,
+    watch: Stopwatch | None = None,
 ) -> tuple[FaceTrack, str]:
     """The track, and a remark on faces that were not believed.
 
@@ -35,10 +37,16 @@ def openface_track(
         frames: those of `output`, (H,W,3) uint8 RGB each; a few of them are looked at.
         finder: for the second opinion.
         first_frame: of the part of the file that this is; for the remark.
+        watch: counts the second opinions as "detect".
     """
+    watch = watch or Stopwatch()
     runs = found_runs(output, recipe)
     asked = {k for run in runs for k in run.asked}
-    opinions = {k: difference(frame, output.points_N68x2[k], finder) for k, frame in enumerate(frames) if k in asked}
+    opinions: dict[int, float | None] = {}
+    for k, frame in enumerate(frames):
+        if k in asked:
+            with watch("detect"):
+                opinions[k] = difference(frame, output.points_N68x2[k], finder)
     confirmed, unconfirmed, implausible = believable(runs, opinions)
     detected_N = np.zeros(len(output.success_N), np.bool_)
     for run in (*confirmed, *unconfirmed):
