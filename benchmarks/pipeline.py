@@ -3,12 +3,14 @@
     python benchmarks/pipeline.py [--data ../shared/data] [--json FILE] [--frames N] [--part stages …]
 
 Real and rendered face videos, the embedded aligner, from video files to shards, nothing cached; files were read once
-before. A build is the whole command as a user types it, its start included, unless a row says otherwise.
+before. A build is the whole command as a user types it, its start included, unless a row says otherwise. Where other
+programs compete for the cores, the workers' waiting tells how much.
 """
 
 import csv
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -165,11 +167,24 @@ def stages(home: Home, real: list[Clip]) -> dict[str, Measure]:
     return measures | {"start and end of the command, s": (median["start"], None, "lower")}
 
 
+def children_cpu_s() -> float:
+    """Computing of the programs that were run and have ended, without what they left running."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def stage_table(out: Path) -> tuple[int, dict[str, float]]:
     """Frames of a build, and CPU milliseconds per frame of its stages."""
     content = json.loads((out / "timings.json").read_text())
     n, spent = content["n_frames"], {name: of["cpu_s"] for name, of in content["stages"].items()}
     return n, {name: 1000 * cpu_s / n for name, cpu_s in {**spent, "all stages": sum(spent.values())}.items()}
+
+
+def waiting(out: Path) -> float:
+    """Share of the stages' time in which their workers did not compute."""
+    spent = json.loads((out / "timings.json").read_text())["stages"].values()
+    share: float = 1 - sum(of["cpu_s"] for of in spent) / sum(of["wall_s"] for of in spent)
+    return share
 
 
 def faces_throughout(out: Path) -> set[str]:
@@ -195,6 +210,7 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
         "stages within the build, CPU s": (table["all stages"] * n / 1000, None, "lower"),
         "build, 2 workers, s": (build_s, None, "lower"),
         "build, 2 workers, frames/s": (n / build_s, None, "higher"),
+        "build, 2 workers: time that its stages waited for a core or the disk": (waiting(out), None, "lower"),
         "build, 2 workers / half of the bare stages": (2 * build_s / cpu_s, 1.15, "lower"),
     }
 
@@ -229,15 +245,20 @@ def serial(home: Home, clips: list[Clip]) -> dict[str, Measure]:
     before_s, _ = home.build(clips, workers=2)
     out = home.new()
     script = [sys.executable, str(Path(__file__).parent / "lib" / "serial.py"), str(out)]
+    cpu_before_s = children_cpu_s()
     serial_s = timed(lambda: subprocess.run([*script, *(str(clip.file) for clip in clips)], check=True))
+    cpu_s = children_cpu_s() - cpu_before_s
     after_s, shards = home.build(clips, workers=2)
     build_s = (before_s + after_s) / 2
-    n, _ = stage_table(shards)
+    n, table = stage_table(shards)
     return {
         "frames, both": (n, None, "higher"),
         "plain loop, frames/s": (n / serial_s, None, "higher"),
         "2 workers, the same clips, frames/s": (n / build_s, None, "higher"),
+        "2 workers: time that their stages waited for a core or the disk": (waiting(shards), None, "lower"),
         "2 workers / plain loop": (serial_s / build_s, 3, "higher"),
+        "plain loop, CPU ms per frame": (1000 * cpu_s / n, None, "lower"),
+        "stages within the build, CPU ms per frame": (table["all stages"], None, "lower"),
         "bytes, shards / its file": (
             sum(p.stat().st_size for p in shards.glob("*.h5")) / out.stat().st_size,
             None,
