@@ -280,8 +280,7 @@ def _section(location: tuple[int | str, ...]) -> tuple[type[BaseModel], str]:
     model: type[BaseModel] = Recipe
     for part in parts[:-1]:
         annotation = model.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break  # within a list: the key is what its field is called
+        assert isinstance(annotation, type)
         model = annotation
     return model, ".".join(parts)
 

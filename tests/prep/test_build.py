@@ -364,4 +364,8 @@ def test_failed_recordings_end_the_command_with_3_and_a_table(shared_data: Path,
     assert done.returncode == 3
     assert "failed: empty file" in done.stdout
     assert "1 recordings built, 0 without a clip, 1 failed" in done.stdout
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+    table = {row[0]: row[2] for row in cells if len(row) == 4 and row[2].endswith("%")}
+    assert {"decode", "detect", "align", "cache", "write", "all"} <= set(table)
+    assert table["all"] == "100%"
     assert done.stderr == ""
