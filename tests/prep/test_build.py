@@ -122,7 +122,15 @@ def test_the_index_describes_the_directory(built: Path) -> None:
         assert len(content) == shard["bytes"]
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     left = {path.name for path in built.iterdir()}
-    assert left == {".lock", "index.json", "ledger.csv", "manifest-s001.h5", "manifest-s003.h5", "manifest-s005.h5"}
+    assert left == {
+        ".lock",
+        "groups.csv",
+        "index.json",
+        "ledger.csv",
+        "manifest-s001.h5",
+        "manifest-s003.h5",
+        "manifest-s005.h5",
+    }
 
 
 def test_bytes_do_not_depend_on_workers_or_cache(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
