@@ -174,7 +174,8 @@ def _imports() -> None:
 
 
 def _failed(worker: str, error: Exception) -> FerPrepError:
-    if "ModuleNotFoundError" in repr(error) or isinstance(error, ImportError):
+    # what fails before our function is there comes wrapped, as text
+    if any(name in repr(error) for name in ("ImportError", "ModuleNotFoundError")):
         return StrangeWorkerError(
             f"worker {worker} cannot import fer_prep ({error}); install the same version of fer-convlstm[prep] there"
         )
