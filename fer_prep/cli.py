@@ -120,8 +120,10 @@ CORPUS_OPTIONS = (
 CACHE_OPTION = click.option(
     "--cache", type=DIRECTORY, help="Directory of aligned tracks. [default: $FER_CACHE, or the user's]"
 )
+WORKERS_OPTION = click.option(
+    "--workers", type=click.IntRange(min=1), help="Worker processes on this machine. [default: one per core]"
+)
 WORK_OPTIONS = (
-    click.option("--workers", type=click.IntRange(min=1), help="Worker processes. [default: one per core]"),
     CACHE_OPTION,
     click.option("--rebuild", is_flag=True, help="Replace shards of another recipe in --out."),
 )
@@ -148,8 +150,8 @@ def main() -> None:
 
 def _sentences(command: Callable[..., int]) -> Callable[..., None]:
     """Errors of users become their one sentence and an exit code; --debug shows the traceback."""
-    after_ctrl_c = (
-        "; finished shards are kept, the same command goes on from here" if command.__name__ == "build" else ""
+    usual = "interrupted" + "; finished shards are kept, the same command goes on from here" * (
+        command.__name__ == "build"
     )
 
     @wraps(command)
@@ -166,9 +168,9 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
                 raise
             click.echo(f"fer-prep: {error.name} is not installed; pip install 'fer-convlstm[prep]'", err=True)
             sys.exit(1)
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
-            click.echo(f"fer-prep: interrupted{after_ctrl_c}", err=True)
+        except KeyboardInterrupt as interruption:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a further Ctrl-C must not spoil the exit code
+            click.echo(f"fer-prep: {str(interruption) or usual}", err=True)
             sys.exit(INTERRUPTED)
 
     return click.option("--debug", is_flag=True, help="Show tracebacks.")(run)
@@ -177,21 +179,38 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
 @main.command()
 @_with(*CORPUS_OPTIONS)
 @click.option("--out", required=True, type=DIRECTORY, help="Directory for the shards.")
+@WORKERS_OPTION
+@click.option(
+    "--scheduler", metavar="tcp://HOST:PORT", help="Use the workers of a running Dask cluster (docs/distributed.md)."
+)
 @_with(*WORK_OPTIONS)
+@click.option("--dry-run", is_flag=True, help="Only say what would be kept, built and left, and why.")
+@click.option("--log-json", type=DIRECTORY, metavar="FILE", help="Add what happens to a file of JSON lines.")
 @_sentences
-def build(*, out: Path, workers: int | None, cache: Path | None, rebuild: bool, **options: Any) -> int:
+def build(
+    *, out: Path, workers: int | None, scheduler: str | None, cache: Path | None, rebuild: bool, dry_run: bool,
+    log_json: Path | None, **options: Any,
+) -> int:  # fmt: skip
     """Build the shards of a corpus, or what is missing of them."""
     # imported here, so that --help is quick and Ctrl-C has a sentence from the first moment on
     from fer_prep import build as building
     from fer_prep.display import BuildDisplay, print_summary
+    from fer_prep.dry_run import print_rehearsal, rehearse
+    from fer_prep.log_file import listening
     from fer_prep.plan import make_plan
 
     _unsegmented_too(options)
     console = Console()
-    with BuildDisplay(console) as display:
-        plan = make_plan(**options, rendering=display.rendering)
-        display.note(plan.aligner.says)
-        result = building.build(plan, out=out, workers=workers, cache=cache, rebuild=rebuild, listener=display)
+    with BuildDisplay(console) as display, listening(log_json, display) as listener:
+        plan = make_plan(**options, rendering=listener.rendering)
+        if not dry_run:
+            listener.note(plan.aligner.says)
+            result = building.build(
+                plan, out=out, workers=workers, scheduler=scheduler, cache=cache, rebuild=rebuild, listener=listener
+            )
+    if dry_run:
+        print_rehearsal(console, rehearse(plan, out=out, workers=workers, rebuild=rebuild), out)
+        return 0
     print_summary(console, result)
     return FAILED_RECORDINGS if result.n_failed else 0
 
@@ -199,6 +218,7 @@ def build(*, out: Path, workers: int | None, cache: Path | None, rebuild: bool, 
 @main.command()
 @_with(*CORPUS_OPTIONS)
 @click.option("--out", type=DIRECTORY, help="Directory for the shards: what would be kept there?")
+@WORKERS_OPTION
 @_with(*WORK_OPTIONS)
 @click.option("--json", "json_file", type=DIRECTORY, metavar="FILE", help="Write all of it for programs.")
 @click.option("--no-calibrate", is_flag=True, help="Build nothing for trial; say nothing of time.")

@@ -21,9 +21,12 @@ from fer_prep.corpora import SAMPLE
 from fer_prep.ledger import LedgerRow
 from fer_prep.plan import fold_warnings
 from fer_prep.stopwatch import STAGES
+from fer_prep.stored import ShardEntry
 from fer_prep.tables import class_table, narrow, printable, remark_table
 
 FAILURES_SHOWN = 10
+REASONS_IN_LINE = 2
+DIGEST_SHOWN = 12
 SAMPLE_NOTE = (
     "The sample corpus is a warped photograph, for trying the tools: nothing about expressions can be read off it."
 )
@@ -46,7 +49,7 @@ class BuildDisplay:
         self._render: TaskID | None = None
         self._task: TaskID | None = None
         self._n_frames = 0
-        self._n_failed = 0
+        self._failures: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -65,17 +68,35 @@ class BuildDisplay:
     def planned(self, n_recordings: int) -> None:
         self._task = self._progress.add_task("building", total=n_recordings, detail="recordings")
 
-    def recording(self, outcome: Literal["ok", "failed", "kept"], n_frames: int) -> None:
+    def recording(self, outcome: Literal["ok", "failed", "kept"], n_frames: int, name: str, reason: str) -> None:
         assert self._task is not None
-        self._n_failed += outcome == "failed"
+        if outcome == "failed":
+            self._failures[reason.split(":", 1)[0]] += 1
         self._n_frames += 0 if outcome == "kept" else n_frames
         elapsed = self._progress.tasks[self._progress.task_ids.index(self._task)].elapsed or 0.0
         speed = f"{self._n_frames / elapsed:.0f} frames/s" if elapsed > 0 else ""
-        failed = f"[red]{self._n_failed} failed[/red]" if self._n_failed else "0 failed"
-        self._progress.update(self._task, advance=1, detail=f"{speed}  {failed}")
+        self._progress.update(self._task, advance=1, detail=f"{speed}  {_failures(self._failures)}")
+
+    def shard(self, outcome: Literal["built", "kept"], entry: ShardEntry) -> None: ...
 
     def note(self, sentence: str) -> None:
         self._progress.console.print(escape(sentence), highlight=False, soft_wrap=True)
+
+    def fault(self, sentence: str) -> None:
+        self.note(sentence)
+
+    def stopped(self, sentence: str) -> None: ...
+
+    def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None: ...
+
+
+def _failures(by_reason: Counter[str]) -> str:
+    """`3 failed: 2 truncated, 1 empty file`"""
+    if not by_reason:
+        return "0 failed"
+    reasons = [f"{n} {kind}" for kind, n in by_reason.most_common(REASONS_IN_LINE)]
+    more = ", …" if len(by_reason) > REASONS_IN_LINE else ""
+    return f"[red]{by_reason.total()} failed[/red]: {escape(', '.join(reasons))}{more}"
 
 
 def print_summary(console: Console, result: BuildResult) -> None:
@@ -105,7 +126,7 @@ def print_summary(console: Console, result: BuildResult) -> None:
     console.print(
         f"{len(result.entries)} shard{'s' * (len(result.entries) != 1)}{kept}, {size:.1f} MB, in "
         f"{escape(str(result.out))}; "
-        f"took {result.seconds:.0f} s{speed}.",
+        f"took {result.seconds:.0f} s{speed}. Digest {result.digest[:DIGEST_SHOWN]}.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     if result.timings.cpu_s:

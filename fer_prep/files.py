@@ -2,18 +2,23 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 from fer_prep.errors import FerPrepError, UsageError
 
 TEMPORARY_SUFFIX = ".tmp"
+TOKEN_PREFIX = ".token-"  # of files by which machines find out whether they see the same directory
 STRAYS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r"})  # what operating systems leave behind
 POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_BYTES = 1000  # a pointer is smaller, by its specification
 
 
 def temporary_name(path: Path) -> Path:
-    """A hidden name in the same directory, so that renaming it to `path` is one step."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    """A hidden name in the same directory, so that renaming it to `path` is one step.
+
+    No two writers share one, on whatever machines: one that was believed dead may come back.
+    """
+    return path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY_SUFFIX}")
 
 
 def check_place(path: Path, *, option: str) -> None:

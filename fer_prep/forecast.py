@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from fer_prep.clips import clip_starts
 from fer_prep.corpora import Recording, Remark
 from fer_prep.decode import open_recording
 from fer_prep.errors import RecordingError
-from fer_prep.ledger import read_ledger
-from fer_prep.output import leftovers, other_recipe, read_index, refuse_foreign
+from fer_prep.kept_groups import keep_groups
+from fer_prep.ledger import LedgerRow, read_ledger
+from fer_prep.output import check_writable, leftovers, other_recipe, read_index, refuse_foreign
 from fer_prep.plan import Plan, Subject, plan_shards
 from fer_prep.recipe import ClipRecipe
 from fer_prep.resume import Kept, check_existing
@@ -64,7 +66,7 @@ class Existing:
         other_recipe: how their recipe differs; a build then refuses, or with --rebuild replaces them all.
         kept: file names.
         rebuilt: file name and reason.
-        new: file names of shards that are not there yet.
+        new: file names of shards of subjects that are new.
         orphaned: file names of shards that belong to no recording any more; they stay, and leave the index.
         kept_share: of the recordings, those in shards that are kept.
     """
@@ -133,7 +135,11 @@ def forecast(plan: Plan, *, out: Path | None, workers: int | None, rebuild: bool
     """
     n_workers = plan.n_workers(workers)
     # what may be refused comes first
-    existing = compare(plan, out, workers=n_workers, rebuild=rebuild) if out is not None and out.exists() else None
+    existing = None
+    if out is not None and out.exists():
+        existing = compare(plan, out, workers=n_workers, rebuild=rebuild)
+        check_writable(out)
+        plan = keep_groups(plan, out, rebuild=rebuild)
     return Forecast(plan, expect(plan), n_workers, calibrate(plan) if with_calibration else None, existing)
 
 
@@ -186,19 +192,22 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
     """What a build into `out` would keep, build anew and why, or add. Reads every input of the shards that exist.
 
     Raises:
-        UsageError, FerPrepError: a build would be refused, for the directory is not ours or cannot be written to.
+        UsageError: a build would be refused, for the directory is not ours.
+        FerPrepError: something there cannot be read.
     """
     refuse_foreign(out)
+    changes = other_recipe(out, plan.recipe)
+    if changes and not rebuild:
+        return Existing(other_recipe=tuple(changes))
+    plan = keep_groups(plan, out, rebuild=rebuild)
     shards = plan_shards(plan, out)
     there = [shard for shard in shards if shard.path.exists()]
-    names = {shard.path.name for shard in there}
-    new = tuple(shard.path.name for shard in shards if shard.path.name not in names)
-    if rebuild:
-        return Existing(rebuilt=tuple((shard.path.name, "--rebuild") for shard in there), new=new)
-    changes = other_recipe(out, plan.recipe)
-    if changes:
-        return Existing(other_recipe=tuple(changes))
     rows, listed = read_ledger(out), read_index(out)
+    absent = {shard.path.name: _why_absent(shard, rows) for shard in shards if shard not in there}
+    new = tuple(name for name, reason in absent.items() if not reason)
+    if rebuild:
+        reason = f"recipe changed: {'; '.join(changes)}" if changes else "--rebuild"
+        return Existing(rebuilt=tuple((shard.path.name, reason) for shard in there), new=new)
 
     def check(shard: Subject) -> Kept:
         known = {job.recording.id: rows[job.recording.id] for job in shard.jobs if job.recording.id in rows}
@@ -209,11 +218,22 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
     n_kept = sum(len(shard.jobs) for shard, verdict in judged if verdict.entry)
     return Existing(
         kept=tuple(shard.path.name for shard, verdict in judged if verdict.entry),
-        rebuilt=tuple((shard.path.name, verdict.reason) for shard, verdict in judged if not verdict.entry),
+        rebuilt=(
+            *((shard.path.name, verdict.reason) for shard, verdict in judged if not verdict.entry),
+            *((name, reason) for name, reason in absent.items() if reason),
+        ),
         new=new,
         orphaned=tuple(leftovers(out, {shard.path.name for shard in shards})),
         kept_share=n_kept / len(plan.corpus.recordings),
     )
+
+
+def _why_absent(shard: Subject, rows: Mapping[str, LedgerRow]) -> str:
+    """Why the shard of a subject that was built before is not there; empty: it never was."""
+    known = [rows[job.recording.id] for job in shard.jobs if job.recording.id in rows]
+    if not known:
+        return ""
+    return "shard is gone" if any(row.status != "failed" for row in known) else "failed recordings tried again"
 
 
 def _for_trial(plan: Plan) -> list[Job]:

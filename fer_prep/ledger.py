@@ -1,11 +1,16 @@
-"""What happened to every recording: one row each, in `ledger.csv`."""
+"""What happened to every recording: one row each, in `ledger.csv`.
+
+While a build runs, rows are added as shards are finished; at its end the file is replaced, in the order of the corpus.
+"""
 
 import csv
 import dataclasses
 import hashlib
 import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -54,21 +59,43 @@ def write_ledger(directory: Path, rows: Iterable[LedgerRow]) -> None:
     replace_text(directory / FILE_NAME, _csv_text(rows, COLUMNS))
 
 
+def append_ledger(directory: Path, rows: Iterable[LedgerRow]) -> None:
+    """Add the rows of a finished shard. Who is killed meanwhile leaves at worst a last row that reading ignores.
+
+    Raises:
+        FerPrepError: the file system refuses, or the ledger is gone.
+    """
+    path = directory / FILE_NAME
+    try:
+        with path.open("r+b") as file:
+            file.seek(0, os.SEEK_END)
+            file.write(_csv_text(rows, COLUMNS, header=False).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise FerPrepError(f"{path} cannot be written ({error.strerror}); finished shards are kept") from error
+
+
 def ledger_sha256(rows: Iterable[LedgerRow]) -> str:
     """Hash of a ledger without its last column, the seconds, which no two builds share."""
     return hashlib.sha256(_csv_text(rows, COLUMNS[:-1]).encode()).hexdigest()
 
 
-def _csv_text(rows: Iterable[LedgerRow], columns: Sequence[str]) -> str:
+def _csv_text(rows: Iterable[LedgerRow], columns: Sequence[str], *, header: bool = True) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(dataclasses.asdict(row) | {"seconds": f"{row.seconds:.3f}"} for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    values = attrgetter(*COLUMNS[:-1])
+    if columns == COLUMNS:
+        writer.writerows((*values(row), f"{row.seconds:.3f}") for row in rows)
+    else:
+        writer.writerows(map(values, rows))
     return text.getvalue()
 
 
 def read_ledger(directory: Path) -> dict[str, LedgerRow]:
-    """Recording id -> row; empty if there is no ledger.
+    """Recording id -> row; empty if there is no ledger. A last row that was not written to its end is left out.
 
     Raises:
         FerPrepError: the file is no ledger.
@@ -77,8 +104,12 @@ def read_ledger(directory: Path) -> dict[str, LedgerRow]:
     if not path.exists():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [_parse(values) for values in csv.DictReader(file)]
+        content = path.read_bytes()
+        text = content[: content.rfind(b"\n") + 1].decode()
+        listed = list(csv.DictReader(io.StringIO(text, newline="")))
+        if listed and None in listed[-1].values():
+            del listed[-1]  # cut off at a line break inside of a reason
+        rows = [_parse(values) for values in listed]
     except OSError as error:
         raise FerPrepError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:

@@ -4,22 +4,24 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from fer_prep.errors import FerPrepError, UsageError
-from fer_prep.files import TEMPORARY_SUFFIX, replace_text
+from fer_prep.files import TEMPORARY_SUFFIX, TOKEN_PREFIX, replace_text
 from fer_prep.ledger import FILE_NAME as LEDGER
-from fer_prep.ledger import LedgerRow, ledger_sha256
+from fer_prep.ledger import LedgerRow, ledger_sha256, read_ledger
 from fer_prep.recipe import Recipe, changed_fields
 from fer_prep.shards import ShardHead
 from fer_prep.stages import Job
-from fer_prep.stored import VERSION, ShardEntry, stored_recipe
+from fer_prep.stored import VERSION, ShardEntry, file_sha256, stored_recipe
 from fer_prep.timings import FILE_NAME as TIMINGS
 
 INDEX, INDEX_FORMAT = "index.json", "fer-shards"
+GROUPS = "groups.csv"  # fer_prep.kept_groups
 LOCK = ".lock"  # held while a build writes
 LONGEST_NAME = 100
 
@@ -39,27 +41,50 @@ def shard_names(corpus: str, subjects: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def prepare(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
-    """Make an existing directory ready: it holds no other recipe's shards, and no rubble of a killed run.
+def check_output(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
+    """Refuse a directory that a build must not write to. Changes nothing.
 
     Raises:
         UsageError: it belongs to something else, or to another recipe and `rebuild` is false.
         FerPrepError: it cannot be written to.
     """
     refuse_foreign(out)
+    check_writable(out)
     changes = other_recipe(out, recipe)
     if changes and not rebuild:
         raise UsageError(
             f"{out} holds shards of another recipe ({'; '.join(changes)}); choose another --out, "
             "or replace them with --rebuild"
         )
-    try:
-        for name in ("*.h5", INDEX, LEDGER, TIMINGS):
-            for rubble in out.glob(f".{name}.*{TEMPORARY_SUFFIX}"):
+
+
+def clear_rubble(out: Path) -> None:
+    """Remove what killed runs left behind.
+
+    Raises:
+        FerPrepError: it cannot be written to.
+    """
+    with _writing(out):
+        for name in (*(f".{name}." for name in ("*.h5", INDEX, LEDGER, GROUPS, TIMINGS)), TOKEN_PREFIX):
+            for rubble in out.glob(f"{name}*{TEMPORARY_SUFFIX}"):
                 rubble.unlink()
-        if rebuild:
-            for path in (out / INDEX, out / LEDGER, out / TIMINGS, *filter(_is_ours, out.glob("*.h5"))):
-                path.unlink(missing_ok=True)
+
+
+def clear_shards(out: Path) -> None:
+    """Remove shards, and all that is known of them.
+
+    Raises:
+        FerPrepError: it cannot be written to.
+    """
+    with _writing(out):
+        for path in (*(out / name for name in (INDEX, LEDGER, GROUPS, TIMINGS)), *filter(_is_ours, out.glob("*.h5"))):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise FerPrepError(f"{out} cannot be written to ({error.strerror}); choose another --out") from error
 
@@ -81,17 +106,29 @@ def leftovers(out: Path, listed: Container[str]) -> list[str]:
     return [path.name for path in sorted(out.glob("*.h5")) if path.name not in listed and _is_ours(path)]
 
 
+def check_writable(out: Path) -> None:
+    """Refuse a directory that cannot be written to.
+
+    Raises:
+        FerPrepError: it cannot.
+    """
+    if not os.access(out, os.W_OK):
+        raise FerPrepError(f"{out} cannot be written to (Permission denied); choose another --out")
+
+
+def has_shards(out: Path) -> bool:
+    """Whether shards lie in a directory, of whatever recipe."""
+    return any(map(_is_ours, out.glob("*.h5")))
+
+
 def refuse_foreign(out: Path) -> None:
     """Refuse a place that is no directory of shards and cannot become one.
 
     Raises:
         UsageError: it is a file, or holds the index of something else.
-        FerPrepError: it cannot be written to.
     """
     if not out.is_dir():
         raise UsageError(f"{out} is a file; --out must be a directory")
-    if not os.access(out, os.W_OK):
-        raise FerPrepError(f"{out} cannot be written to (Permission denied); choose another --out")
     path = out / INDEX
     if not path.exists():
         return
@@ -136,6 +173,16 @@ def read_index(out: Path) -> dict[str, dict[str, Any]]:
         return {}
 
 
+def forget_index(out: Path) -> None:
+    """Remove the index: from now on the directory is unfinished.
+
+    Raises:
+        FerPrepError: it cannot be written to.
+    """
+    with _writing(out):
+        (out / INDEX).unlink(missing_ok=True)
+
+
 def write_index(
     out: Path, *, corpus: str, classes: tuple[str, ...], n_groups: int, recipe: Recipe,
     versions: dict[str, Any], left_out: Mapping[str, int], rows: Iterable[LedgerRow], entries: Iterable[ShardEntry],
@@ -157,6 +204,25 @@ def write_index(
     }
     index["index_sha256"] = index_sha256(index)
     replace_text(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+
+
+def directory_digest(out: Path) -> str:
+    """What two directories have in common if they hold the same: every byte of the shards, and what became of whom.
+
+    Raises:
+        FerPrepError: a shard or the ledger cannot be read.
+    """
+    try:
+        shards = {path.name: file_sha256(path) for path in out.glob("*.h5")}
+    except OSError as error:
+        raise FerPrepError(f"{error.filename} cannot be read ({error.strerror})") from error
+    return content_digest(shards, read_ledger(out).values())
+
+
+def content_digest(shards: Mapping[str, str], rows: Iterable[LedgerRow]) -> str:
+    """The same for shards whose hashes are known, file name -> sha256. The ledger's seconds do not count."""
+    lines = [f"{sha256} {name}\n" for name, sha256 in sorted(shards.items())]
+    return hashlib.sha256("".join([*lines, ledger_sha256(rows)]).encode()).hexdigest()
 
 
 def index_sha256(index: Mapping[str, Any]) -> str:

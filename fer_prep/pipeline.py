@@ -4,35 +4,31 @@ One task aligns a batch of recordings into the cache, one task writes the whole 
 disk: the driver holds outcomes, never pixels, and a run that was killed goes on from what it left.
 """
 
-import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import dask
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed import Client
 
 from fer_prep.errors import FerPrepError
-from fer_prep.ledger import LedgerRow, write_ledger
+from fer_prep.flight import DiedError, Flight, Landed
+from fer_prep.interrupt import Interrupted, hearing_ctrl_c
+from fer_prep.ledger import LedgerRow, append_ledger, write_ledger
 from fer_prep.listener import Listener
-from fer_prep.output import INDEX, read_index, shard_key
+from fer_prep.output import forget_index, read_index, shard_key
+from fer_prep.places import Places, StrangeWorkerError, at_the_same_places
 from fer_prep.plan import Subject
 from fer_prep.resume import Kept, check_existing
 from fer_prep.stages import Aligned, AlignSetup, BuiltShard, Job, align_batch, build_shard, failed_row
 from fer_prep.stopwatch import Timings
 from fer_prep.stored import ShardEntry
 
-# alignments under way or waiting per worker: enough to keep it busy, few enough to keep the scheduler small
-IN_FLIGHT_PER_WORKER = 4
-SHARDS_FIRST = 10
+# alignments under way or waiting per thread: enough to keep it busy, few enough to keep the scheduler small
+IN_FLIGHT_PER_THREAD = 4
 Batch: TypeAlias = tuple[tuple[Subject, Job], ...]  # aligned by one task
-WORKER_DIED = "worker died: several times on this recording, killed or out of memory; try fewer --workers"
+WORKER_DIED = "worker died: several times on this recording, killed or out of memory; try fewer workers, with more each"
 
 
 @dataclass
@@ -47,51 +43,73 @@ class PipelineResult:
 
 
 class Pipeline:
-    """Builds the shards of subjects on a local cluster of single-threaded worker processes."""
+    """Builds the shards of subjects on a Dask cluster."""
 
-    def __init__(self, setup: AlignSetup, listener: Listener, *, batch_size: int = 1) -> None:
-        """`batch_size`: recordings that one task aligns."""
-        self._setup, self._listener, self._batch_size = setup, listener, batch_size
+    def __init__(
+        self,
+        setup: AlignSetup,
+        listener: Listener,
+        *,
+        batch_size: int = 1,
+        places: Places | None = None,
+        align: Callable[[list[Job], AlignSetup], list[Aligned]] = align_batch,
+        build: Callable[..., BuiltShard] = build_shard,
+    ) -> None:
+        """The tasks are `align_batch` and `build_shard`; others try the driver without them.
 
-    def run(
-        self, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow], *, workers: int
-    ) -> PipelineResult:
+        Args:
+            batch_size: recordings that one task aligns.
+            places: what workers must see before their first task; None: they are this machine's.
+        """
+        self._setup, self._listener, self._batch_size, self._places = setup, listener, batch_size, places
+        self._align, self._build_shard = align, build
+        self._warned_of_cluster = self._warned_of_cache = False
+
+    def run(self, client: Client, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow]) -> PipelineResult:
         """Keep the shards that are still good and build the others; the ledger grows with every finished shard.
 
         Raises:
-            FerPrepError: a shard cannot be written.
+            FerPrepError: a shard cannot be written, or the cluster is lost.
+            Interrupted: Ctrl-C was pressed; shards that could be finished without aligning anything are.
         """
         result = PipelineResult()
-        with _local_cluster(workers) as cluster, Client(cluster) as client:
-            missing = self._keep(client, out, subjects, old_rows, result)
-            if missing:
+        with hearing_ctrl_c() as ctrl_c:
+            missing = self._keep(client, out, subjects, old_rows, result, lambda: ctrl_c.pressed)
+            if missing and not ctrl_c.pressed:
                 # from here on the directory is unfinished, and the ledger tells of kept shards only
-                (out / INDEX).unlink(missing_ok=True)
+                forget_index(out)
                 write_ledger(out, result.rows.values())
-            self._build(client, out, missing, IN_FLIGHT_PER_WORKER * workers, result)
+                self._build(client, out, missing, result, lambda: ctrl_c.pressed)
+            if ctrl_c.pressed:
+                raise Interrupted(
+                    f"interrupted; {len(result.entries)} of {len(subjects)} shards are in {out}, and all that was "
+                    "aligned is in the cache; the same command goes on from here"
+                )
         return result
 
     def _keep(
-        self, client: Client, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow], result: PipelineResult
-    ) -> list[Subject]:
+        self, client: Client, out: Path, subjects: list[Subject], old_rows: dict[str, LedgerRow],
+        result: PipelineResult, stopped: Callable[[], bool],
+    ) -> list[Subject]:  # fmt: skip
         """Check the shards that exist; returns the subjects that must be built."""
         listed = read_index(out)
-        verdicts = {
-            subject.path: client.submit(
-                check_existing,
-                subject.path,
-                subject.head,
-                subject.jobs,
-                {job.recording.id: old_rows[job.recording.id] for job in subject.jobs if job.recording.id in old_rows},
-                listed.get(subject.path.name),
-                pure=False,
-            )
-            for subject in subjects
-            if subject.path.exists()
-        }
+        waiting = iter([subject for subject in subjects if subject.path.exists()])
+        verdicts: dict[Path, Kept] = {}
+        with Flight[Subject](client) as flight:
+            while not stopped():
+                for subject in islice(waiting, self._room(flight, len(flight))):
+                    known = {
+                        j.recording.id: old_rows[j.recording.id] for j in subject.jobs if j.recording.id in old_rows
+                    }
+                    arguments = (subject.path, subject.head, subject.jobs, known, listed.get(subject.path.name))
+                    self._send(flight, subject, check_existing, *arguments)
+                if not len(flight):
+                    break
+                for landed in flight.landed():
+                    verdicts[landed.what.path] = _verdict(landed)
         missing = []
         for subject in subjects:
-            verdict = self._verdict(verdicts.get(subject.path))
+            verdict = verdicts.get(subject.path, Kept(None))
             if verdict.entry is None:
                 missing.append(subject)
                 if verdict.reason:
@@ -101,62 +119,60 @@ class Pipeline:
             result.n_kept += 1
             for job in subject.jobs:
                 row = result.rows[job.recording.id] = old_rows[job.recording.id]
-                self._listener.recording("kept", row.n_frames)
+                self._listener.recording("kept", row.n_frames, row.recording, row.reason)
+            self._listener.shard("kept", verdict.entry)
         return missing
 
-    def _verdict(self, future: Future[Any] | None) -> Kept:
-        if future is None:
-            return Kept(None)
-        try:
-            verdict: Kept = future.result()
-        except KilledWorker:
-            return Kept(None, "the worker that checked it died")
-        return verdict
-
     def _build(
-        self, client: Client, out: Path, subjects: list[Subject], in_flight: int, result: PipelineResult
+        self, client: Client, out: Path, subjects: list[Subject], result: PipelineResult, stopped: Callable[[], bool]
     ) -> None:
-        """Align and write, at most `in_flight` alignments at a time; shards go first, so results stream."""
+        """Align and write, a bounded number of batches at a time; shards go first, so results stream.
+
+        Once it is stopped, nothing is aligned any more, and what is aligned to its end is written.
+        """
         waiting = self._batches(subjects)
-        aligned: dict[Path, dict[str, Aligned]] = {subject.path: {} for subject in subjects}
-        meaning: dict[Future[Any], Subject | Batch] = {}
-        running = as_completed()
-        warned = False
+        aligned: dict[Path, dict[str, Aligned]] = {}
+        n_batches, stopping = 0, False
+        with Flight[Subject | Batch](client, died=self._say_death) as flight:
+            while True:
+                if stopped() and not stopping:
+                    stopping = True
+                    flight.drop(lambda what: not isinstance(what, Subject))
+                    self._listener.note(
+                        f"Stopping: {len(flight)} shards are written first. Ctrl-C again stops at once."
+                    )
+                if not stopping:
+                    for batch in islice(waiting, self._room(flight, n_batches)):
+                        self._send_batch(flight, batch)
+                        n_batches += 1
+                if not len(flight):
+                    return
+                for landed in flight.landed():
+                    if isinstance(landed.what, Subject):
+                        self._finish(out, landed.what, _built(landed.what, landed), result)
+                        continue
+                    n_batches -= 1
+                    outcomes = _outcomes(landed.what, landed)
+                    if outcomes is None:
+                        # one of them kills its worker; alone it takes no others along
+                        for pair in landed.what:
+                            self._send_batch(flight, (pair,))
+                            n_batches += 1
+                        continue
+                    for (subject, job), outcome in zip(landed.what, outcomes, strict=True):
+                        of_subject = aligned.setdefault(subject.path, {})
+                        of_subject[job.recording.id] = outcome
+                        self._say(outcome, result)
+                        if len(of_subject) == len(subject.jobs):
+                            self._send_shard(flight, subject, aligned.pop(subject.path))
 
-        def submit(future: Future[Any], what: Subject | Batch) -> None:
-            meaning[future] = what
-            running.add(future)
-
-        def submit_batch(batch: Batch) -> None:
-            jobs = [job for _, job in batch]
-            submit(client.submit(align_batch, jobs, self._setup, pure=False), batch)
-
-        for batch in islice(waiting, in_flight):
-            submit_batch(batch)
-        for future in running:
-            what = meaning.pop(future)
-            if isinstance(what, Subject):
-                self._finish(out, what, _built(what, future), result)
-                continue
-            outcomes = _outcomes(what, future)
-            if outcomes is None:
-                # one of them kills its worker; alone it takes no others along
-                for pair in what:
-                    submit_batch((pair,))
-                continue
-            for (subject, job), outcome in zip(what, outcomes, strict=True):
-                if outcome.warning and not warned:
-                    warned = True
-                    self._listener.note(f"the cache {self._setup.cache_dir} cannot be written: {outcome.warning}")
-                aligned[subject.path][job.recording.id] = outcome
-                result.timings += outcome.timings
-                result.n_frames_built += 0 if outcome.failure else outcome.n_frames
-                self._listener.recording("failed" if outcome.failure else "ok", outcome.n_frames)
-                if len(aligned[subject.path]) == len(subject.jobs):
-                    submit(self._shard(client, subject, aligned.pop(subject.path)), subject)
-            n_running = sum(not isinstance(what, Subject) for what in meaning.values())
-            for batch in islice(waiting, max(0, in_flight - n_running)):
-                submit_batch(batch)
+    def _room(self, flight: Flight[Any], n_in_flight: int) -> int:
+        """How many more tasks are to be sent, by the threads that the cluster has now."""
+        n_threads = flight.n_threads
+        if n_threads == 0 and not self._warned_of_cluster:
+            self._warned_of_cluster = True
+            self._listener.note("The cluster has no worker now; work goes on when one comes.")
+        return max(0, IN_FLIGHT_PER_THREAD * max(1, n_threads) - n_in_flight)
 
     def _batches(self, subjects: list[Subject]) -> Iterator[Batch]:
         """Recordings in their order; a batch may end one subject and begin the next."""
@@ -164,99 +180,97 @@ class Pipeline:
         while batch := tuple(islice(pairs, self._batch_size)):
             yield batch
 
-    def _shard(self, client: Client, subject: Subject, aligned: dict[str, Aligned]) -> Future[Any]:
+    def _send(
+        self, flight: Flight[Any], what: Any, function: Callable[..., Any], *arguments: Any, **options: bool
+    ) -> None:
+        if self._places is None:
+            flight.send(what, function, *arguments, **options)
+        else:
+            flight.send(what, at_the_same_places, self._places, function, *arguments, **options)
+
+    def _send_batch(self, flight: Flight[Any], batch: Batch) -> None:
+        self._send(flight, batch, self._align, [job for _, job in batch], self._setup, again=len(batch) == 1)
+
+    def _send_shard(self, flight: Flight[Any], subject: Subject, aligned: dict[str, Aligned]) -> None:
         outcomes = [aligned[job.recording.id] for job in subject.jobs]
         key = shard_key(subject.head, [(outcome.job, outcome.sha256) for outcome in outcomes])
-        arguments = (subject.path, replace(subject.head, key=key), outcomes, self._setup)
-        return client.submit(build_shard, *arguments, pure=False, priority=SHARDS_FIRST)
+        head = replace(subject.head, key=key)
+        self._send(flight, subject, self._build_shard, subject.path, head, outcomes, self._setup, first=True)
 
     def _finish(self, out: Path, subject: Subject, built: BuiltShard, result: PipelineResult) -> None:
+        result.rows |= {row.recording: row for row in built.rows}
+        append_ledger(out, built.rows)
+        result.timings += built.timings
         if built.entry is not None:
             result.entries.append(built.entry)
-        result.timings += built.timings
-        result.rows |= {row.recording: row for row in built.rows}
-        write_ledger(out, result.rows.values())
+            self._listener.shard("built", built.entry)
+
+    def _say(self, outcome: Aligned, result: PipelineResult) -> None:
+        if outcome.warning and not self._warned_of_cache:
+            self._warned_of_cache = True
+            self._listener.note(f"the cache {self._setup.cache_dir} cannot be written: {outcome.warning}")
+        result.timings += outcome.timings
+        result.n_frames_built += 0 if outcome.failure else outcome.n_frames
+        state: Any = "failed" if outcome.failure else "ok"
+        self._listener.recording(state, outcome.n_frames, outcome.job.recording.id, outcome.failure)
+
+    def _say_death(self, what: Subject | Batch, deaths: int) -> None:
+        name = what.path.name if isinstance(what, Subject) else what[0][1].recording.id
+        self._listener.fault(f"a worker died with {name} at hand, or waiting; it is tried again")
 
 
-@contextmanager
-def _local_cluster(workers: int) -> Iterator[LocalCluster]:
-    """Single-threaded worker processes that never see Ctrl-C: the driver hears it, and stops them in order."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    dask.config.set({"distributed.worker.daemon": True, "distributed.worker.multiprocessing-method": "forkserver"})
-    _start_forkserver_deaf_to_ctrl_c()
-    try:
-        with _ctrl_c_postponed():
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                scheduler_kwargs={"dashboard_address": ":0"},  # else a second build warns that port 8787 is taken
-                silence_logs=logging.CRITICAL,
-            )
-    except (OSError, RuntimeError) as error:
-        raise FerPrepError(f"{workers} worker processes could not be started ({error}); try fewer --workers") from error
-    with cluster:
-        yield cluster
+def _verdict(landed: Landed[Subject]) -> Kept:
+    if isinstance(landed.error, DiedError):
+        return Kept(None, "the workers that checked it died")
+    if landed.error is not None:
+        raise landed.error
+    verdict: Kept = landed.value
+    return verdict
 
 
-def _start_forkserver_deaf_to_ctrl_c() -> None:
-    """All workers, also those that replace dead ones, are forked from one server, and inherit what it ignores."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _outcomes(batch: Batch, landed: Landed[Any]) -> list[Aligned] | None:
+    """The task's outcomes; None: it was lost, and several recordings with it. A task takes no run with it.
+
+    Raises:
+        StrangeWorkerError: it came to a worker that must not have it.
+    """
+    if landed.error is None:
+        outcomes: list[Aligned] = landed.value
+        return outcomes
+    _refuse_strangers(landed.error)
+    if len(batch) > 1:
+        return None
+    if isinstance(landed.error, DiedError):
+        failure = WORKER_DIED
+    else:  # a defect of ours must not cost the other recordings
+        failure = f"internal error: {type(landed.error).__name__}: {landed.error}"
+    return [Aligned(job, "", 0, 0.0, failure=failure) for _, job in batch]
 
 
-@contextmanager
-def _ctrl_c_postponed() -> Iterator[None]:
-    """A cluster that is interrupted while it starts cannot be closed; so it starts first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
-
-
-def _outcomes(batch: Batch, future: Future[Any]) -> list[Aligned] | None:
-    """The task's outcomes; None: it was lost, and several recordings with it. A task takes no run with it."""
-    try:
-        outcomes: list[Aligned] = future.result()
-    except KilledWorker:
-        if len(batch) > 1:
-            return None
-        return [Aligned(job, "", 0, 0.0, failure=WORKER_DIED) for _, job in batch]
-    except Exception as error:  # a defect of ours must not cost the other recordings
-        if len(batch) > 1:
-            return None
-        failure = f"internal error: {type(error).__name__}: {error}"
-        return [Aligned(job, "", 0, 0.0, failure=failure) for _, job in batch]
-    return outcomes
-
-
-def _built(subject: Subject, future: Future[Any]) -> BuiltShard:
+def _built(subject: Subject, landed: Landed[Any]) -> BuiltShard:
     """The finished shard; without it, if its worker died, the rows that say so.
 
     Raises:
         FerPrepError: the shard cannot be written.
     """
-    try:
-        built: BuiltShard = future.result()
-    except KilledWorker:
+    if landed.error is None:
+        built: BuiltShard = landed.value
+        return built
+    _refuse_strangers(landed.error)
+    if isinstance(landed.error, DiedError):
         return BuiltShard(None, tuple(failed_row(job, WORKER_DIED, 0, 0.0) for job in subject.jobs))
-    except FerPrepError:
-        raise
-    except Exception as error:
-        raise FerPrepError(
-            f"{subject.path}: internal error ({type(error).__name__}: {error}); please report it"
+    if isinstance(landed.error, FerPrepError):
+        raise landed.error
+    raise FerPrepError(
+        f"{subject.path}: internal error ({type(landed.error).__name__}: {landed.error}); please report it"
+    ) from landed.error
+
+
+def _refuse_strangers(error: Exception) -> None:
+    if isinstance(error, StrangeWorkerError):
+        raise error
+    if isinstance(error, ImportError):
+        raise StrangeWorkerError(
+            f"a worker that has joined cannot import what it needs ({error}); install the same version of "
+            "fer-convlstm[prep] there"
         ) from error
-    return built

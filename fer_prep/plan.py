@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from fer_prep.align.choose import Aligner, choose_aligner
 from fer_prep.corpora import Corpus, Recording, Remark
 from fer_prep.errors import FerPrepError, RecordingError
 from fer_prep.files import is_pointer
-from fer_prep.folds import assign_groups
+from fer_prep.folds import Dealing, assign_groups, plan_dealing
 from fer_prep.order import natural_key
 from fer_prep.output import shard_names
 from fer_prep.recipe import Recipe, load_recipe
@@ -33,6 +33,7 @@ class Plan:
     Attributes:
         group_of: subject -> group, subjects in natural order.
         unreadable: recordings that will fail, for their files are not there or empty.
+        dealing: how subjects were dealt into groups; None: the corpus names them.
     """
 
     recipe: Recipe
@@ -40,6 +41,17 @@ class Plan:
     group_of: dict[str, int]
     unreadable: tuple[Remark, ...]
     aligner: Aligner
+    dealing: Dealing | None = None
+
+    def with_groups(self, known: Mapping[str, int]) -> "Plan":
+        """The same plan with subjects in the groups that they are known to be in, and the others dealt out.
+
+        Groups that the corpus names stay.
+        """
+        if self.dealing is None:
+            return self
+        groups = self.dealing.deal(known)
+        return replace(self, group_of={subject: groups[subject] for subject in self.group_of})
 
     def setup(self, cache_dir: Path) -> AlignSetup:
         """What workers need to align by this plan."""
@@ -69,7 +81,9 @@ class Plan:
         jobs: dict[str, list[Job]] = {subject: [] for subject in self.group_of}
         for recording in self.corpus.recordings:
             label = -1 if recording.label is None else label_of[recording.label]
-            jobs[recording.subject].append(Job(recording, label, self.group_of[recording.subject]))
+            # workers may have another working directory
+            located = replace(recording, path=recording.path.absolute())
+            jobs[recording.subject].append(Job(located, label, self.group_of[recording.subject]))
         return {subject: tuple(of_subject) for subject, of_subject in jobs.items()}
 
 
@@ -141,6 +155,7 @@ def make_plan(
         rendering=rendering,
     )  # fmt: skip
     group_of = assign_groups(corpus.recordings, settings.groups)
+    dealing = plan_dealing(corpus.recordings, settings.groups)
     corpus = corpora.choose_classes(corpus, settings.classes)
     left = {recording.subject for recording in corpus.recordings}
     unreadable = _unreadable(corpus)
@@ -151,6 +166,7 @@ def make_plan(
         {subject: group_of[subject] for subject in sorted(left, key=natural_key)},
         unreadable,
         chosen,
+        dealing,
     )
 
 

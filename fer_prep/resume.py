@@ -80,8 +80,11 @@ def _unfinished_business(content: ShardContent, jobs: Sequence[Job], rows: Mappi
     failed = sum(row.status == "failed" for row in known)
     if failed:
         return f"{failed} failed recording{'s' if failed > 1 else ''} tried again"
-    if len(known) < len(jobs):
-        return "recording added, or its row in ledger.csv is gone"
+    stored_ids = {row.id for row in content.recordings}
+    for job in jobs:
+        if job.recording.id not in rows:
+            gone = job.recording.id in stored_ids
+            return f"{'row in ledger.csv is gone' if gone else 'recording added'}: {job.recording.id}"
     stored = {row.id: (row.n_frames, row.n_detected, row.n_clips) for row in content.recordings}
     if stored != {row.recording: (row.n_frames, row.n_detected, row.n_clips) for row in known}:
         return "ledger.csv tells of other recordings than the shard"

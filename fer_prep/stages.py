@@ -2,11 +2,12 @@
 
 import json
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ from fer_prep.sequence import sequence_sha256
 from fer_prep.shards import ShardHead, StoredRecording, write_shard
 from fer_prep.stopwatch import Stopwatch, Timings
 from fer_prep.stored import ShardEntry, file_sha256
+
+_of_this_thread = threading.local()
+# what joblib warns of is looked up and said once; to catch a warning would catch those of other threads
+warnings.filterwarnings("ignore", category=CacheWarning)
+warnings.filterwarnings("ignore", message="Persisting input arguments")
 
 
 @dataclass(frozen=True)
@@ -143,12 +149,30 @@ def align_recording(job: Job, setup: AlignSetup) -> Aligned:
 def _keep(job: Job, sha256: str, setup: AlignSetup, watch: Stopwatch, ready: Result | None = None) -> Aligned:
     """The outcome of one recording, and its track in the cache."""
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with _enough_memory(job):
             alignment = _cached_alignment(job, sha256, setup, watch, ready)
     except RecordingError as error:
         return _failed(job, sha256, error)
-    warning = next((str(w.message) for w in caught if issubclass(w.category, CacheWarning)), "")
+    with watch("cache"):
+        warning = "" if _is_cached(job, sha256, setup) else "a track just written is not there; is its disk full?"
     return Aligned(job, sha256, alignment.track.n_frames, 0.0, warning=warning)
+
+
+@contextmanager
+def _enough_memory(job: Job) -> Iterator[None]:
+    """A recording too long for the memory is a failed one.
+
+    Raises:
+        RecordingError: the memory did not suffice.
+    """
+    try:
+        yield
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise
+        raise RecordingError(
+            "out of memory", f"{job.recording.path}: too long for the memory of its worker; build it in parts"
+        ) from error
 
 
 def _failed(job: Job, sha256: str, error: RecordingError) -> Aligned:
@@ -172,12 +196,13 @@ def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: Alig
                 continue
             begin = time.perf_counter()
             try:
-                alignment = _cached_alignment(outcome.job, outcome.sha256, setup, watch)
-            except RecordingError as error:  # not cached, and the file has changed since it was aligned
+                with _enough_memory(outcome.job):
+                    alignment = _cached_alignment(outcome.job, outcome.sha256, setup, watch)
+                    with watch("flow"):
+                        recording, plan = _store(outcome, alignment, head.recipe)
+            except RecordingError as error:  # or not cached, and the file has changed since it was aligned
                 rows.append(failed_row(outcome.job, str(error), error.n_frames, outcome.seconds))
                 continue
-            with watch("flow"):
-                recording, plan = _store(outcome, alignment, head.recipe)
             rows.append(_built_row(outcome, alignment, plan, outcome.seconds + time.perf_counter() - begin))
             yield recording
 
@@ -255,8 +280,11 @@ def _cached_alignment(
 
 
 def _is_cached(job: Job, sha256: str, setup: AlignSetup) -> bool:
-    cached = Memory(setup.cache_dir, verbose=0).cache(keep_openface_track, ignore=["make"])
-    return bool(cached.check_call_in_cache(None, *_keys(job, sha256, setup)))
+    memory = Memory(setup.cache_dir, verbose=0)
+    keys = _keys(job, sha256, setup)
+    if setup.openface is None:
+        return bool(memory.cache(align_file, ignore=["path", "watch"]).check_call_in_cache(None, None, *keys))
+    return bool(memory.cache(keep_openface_track, ignore=["make"]).check_call_in_cache(None, *keys))
 
 
 def _keys(job: Job, sha256: str, setup: AlignSetup) -> tuple[str, int, int | None, str, str]:
@@ -270,11 +298,13 @@ def _keys(job: Job, sha256: str, setup: AlignSetup) -> tuple[str, int, int | Non
     )
 
 
-@cache
 def _finder(min_presence: float) -> MeshFinder:
-    """One finder per worker process: loading the models takes longer than a short recording."""
-    cv2.setNumThreads(1)
-    return MeshFinder(min_presence=min_presence)
+    """One finder per thread: loading models takes longer than a short recording, and OpenCV's nets cannot be shared."""
+    finders: dict[float, MeshFinder] = vars(_of_this_thread).setdefault("finders", {})
+    if min_presence not in finders:
+        cv2.setNumThreads(1)
+        finders[min_presence] = MeshFinder(min_presence=min_presence)
+    return finders[min_presence]
 
 
 def _store(outcome: Aligned, alignment: Alignment, recipe: Recipe) -> tuple[StoredRecording, ClipPlan]:

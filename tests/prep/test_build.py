@@ -124,7 +124,7 @@ def test_the_index_describes_the_directory(built: Path) -> None:
         assert hashlib.sha256(content).hexdigest() == shard["sha256"]
     left = {path.name for path in built.iterdir()}
     shards = {"manifest-s001.h5", "manifest-s003.h5", "manifest-s005.h5"}
-    assert left == {".lock", "index.json", "ledger.csv", "timings.json"} | shards
+    assert left == {".lock", "groups.csv", "index.json", "ledger.csv", "timings.json"} | shards
 
 
 def test_bytes_do_not_depend_on_workers_or_cache(london: dict[str, Any], built: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_options_change_only_on_purpose() -> None:
         for name, command in main.commands.items()
     }
     assert of == {
-        "build": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug"]),
+        "build": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug", "--dry-run", "--log-json", "--scheduler"]),
         "plan": sorted([*CORPUS_OPTIONS, *WORK_OPTIONS, "--debug", "--json", "--no-calibrate"]),
         "datasets": ["--debug"],
         "doctor": ["--cache", "--debug", "--landmark-model", "--openface"],

@@ -160,7 +160,7 @@ def test_a_directory_of_another_recipe_is_said_and_rebuild_replaces_it(existing:
     plan = make_plan(**options, stride=4)
     assert compare(plan, out, workers=1, rebuild=False).other_recipe == ("clips.stride: 8 -> 4",)
     assert dict(compare(plan, out, workers=1, rebuild=True).rebuilt) == dict.fromkeys(
-        ("manifest-s1.h5", "manifest-s3.h5"), "--rebuild"
+        ("manifest-s1.h5", "manifest-s3.h5"), "recipe changed: clips.stride: 8 -> 4"
     )
     result = forecast(plan, out=out, workers=1, rebuild=False, with_calibration=False)
     assert "holds shards of another recipe (clips.stride: 8 -> 4): a build refuses" in " ".join(

@@ -1,15 +1,15 @@
-"""What the driver makes of lost tasks. The futures here are stand-ins; tests/faults kills real workers."""
+"""What the driver makes of lost tasks. tests/faults kills real workers."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from distributed import Future, KilledWorker
-from distributed.scheduler import WorkerState
 
 from fer_prep.corpora.recording import Recording
 from fer_prep.errors import FerPrepError
+from fer_prep.flight import DiedError, Landed
 from fer_prep.pipeline import _built, _outcomes
+from fer_prep.places import StrangeWorkerError
 from fer_prep.plan import Subject
 from fer_prep.recipe import Recipe
 from fer_prep.shards import ShardHead
@@ -22,21 +22,11 @@ SUBJECT = Subject(Path("out/x.h5"), ShardHead("manifest", "7", 1, ("joy",), Reci
 BATCH = ((SUBJECT, JOB),)
 
 
-class Lost:
-    """A future whose task ended with an exception."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-    def result(self) -> None:
-        raise self.error
+def lost(error: Exception) -> Landed[Any]:
+    return Landed(None, None, error)
 
 
-def lost(error: Exception) -> "Future[Any]":
-    return cast("Future[Any]", Lost(error))
-
-
-DEAD = KilledWorker("task", cast("WorkerState", None), 3)
+DEAD = DiedError("3 workers died")
 
 
 def test_a_recording_that_kills_its_workers_is_a_failed_row() -> None:
@@ -53,6 +43,14 @@ def test_a_defect_of_ours_costs_one_recording_and_is_called_so() -> None:
 
 def test_a_batch_whose_worker_died_is_tried_one_by_one() -> None:
     assert _outcomes(BATCH + BATCH, lost(DEAD)) is None
+
+
+@pytest.mark.parametrize("stranger", [StrangeWorkerError("worker x has"), ModuleNotFoundError("No module named 'av'")])
+def test_a_worker_that_must_not_have_tasks_ends_the_run_and_fails_no_recording(stranger: Exception) -> None:
+    with pytest.raises(StrangeWorkerError):
+        _outcomes(BATCH + BATCH, lost(stranger))
+    with pytest.raises(StrangeWorkerError):
+        _built(SUBJECT, lost(stranger))
 
 
 def test_a_shard_that_cannot_be_written_ends_the_run_with_its_sentence() -> None:
