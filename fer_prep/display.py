@@ -1,10 +1,11 @@
 """What a build looks like in a terminal: a progress line while it runs, a summary at its end."""
 
 from collections import Counter
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Literal, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -15,12 +16,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from fer_prep.build import BuildResult
 from fer_prep.corpora import SAMPLE
 from fer_prep.ledger import LedgerRow
 from fer_prep.plan import fold_warnings
-from fer_prep.stopwatch import STAGES
+from fer_prep.stopwatch import STAGES, Timings
 from fer_prep.stored import ShardEntry
 from fer_prep.tables import class_table, narrow, printable, remark_table
 
@@ -32,12 +34,23 @@ SAMPLE_NOTE = (
 )
 
 
+class _ProgressAndStages(Progress):
+    """Progress bars, and below them what the stages have taken."""
+
+    stages = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.stages:
+            yield Text(self.stages, style="dim", no_wrap=True, overflow="ellipsis")
+
+
 class BuildDisplay:
-    """A `Listener` that draws: recordings done, frames per second, failures, time left."""
+    """A `Listener` that draws: recordings done, frames per second, failures, time left, seconds by stage."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
+        self._progress = _ProgressAndStages(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
@@ -79,6 +92,11 @@ class BuildDisplay:
 
     def shard(self, outcome: Literal["built", "kept"], entry: ShardEntry) -> None: ...
 
+    def spent(self, timings: Timings) -> None:
+        # costliest first: where the terminal is narrow, the others are cut off
+        costs = sorted(timings.cpu_s.items(), key=lambda cost: -cost[1])
+        self._progress.stages = " · ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in costs)
+
     def note(self, sentence: str) -> None:
         self._progress.console.print(escape(sentence), highlight=False, soft_wrap=True)
 
@@ -87,7 +105,8 @@ class BuildDisplay:
 
     def stopped(self, sentence: str) -> None: ...
 
-    def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None: ...
+    def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None:
+        self._progress.stages = ""  # the table at the end says more
 
 
 def _failures(by_reason: Counter[str]) -> str:
