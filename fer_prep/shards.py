@@ -78,7 +78,8 @@ def write_shard(
         token: a file that lies there as long as the shard is wanted.
 
     Raises:
-        FerPrepError: the shard is not wanted any more, or the file system refuses, or gives back other bytes than it was given.
+        FerPrepError: the shard is not wanted any more, or the file system refuses, or gives back other bytes than it
+            was given.
     """
     temporary = temporary_name(path)
     try:
