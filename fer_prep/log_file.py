@@ -20,7 +20,7 @@ from fer_prep.stored import ShardEntry
 def listening(path: Path | None, then: Listener) -> Iterator[Listener]:
     """A listener that writes to a file and passes on what it hears; without a file, the other one itself.
 
-    Lines are added to what is in the file.
+    Lines are added to what is in the file; the last one says how it ended, whatever ended it.
 
     Raises:
         UsageError: it cannot be written.
@@ -33,7 +33,13 @@ def listening(path: Path | None, then: Listener) -> Iterator[Listener]:
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}); name another file with --log-json") from error
     with file:
-        yield LogFile(path, file, then)
+        log = LogFile(path, file, then)
+        try:
+            yield log
+        except BaseException as error:
+            if not log.ended:
+                log.stopped(str(error) or f"stopped by {type(error).__name__}")
+            raise
 
 
 class LogFile:
@@ -45,6 +51,7 @@ class LogFile:
     def __init__(self, path: Path, file: FileIO, then: Listener) -> None:
         self._path, self._file, self._then = path, file, then
         self._writable = True
+        self.ended = False
 
     def rendering(self, done: int, total: int) -> None:
         self._then.rendering(done, total)
@@ -76,10 +83,12 @@ class LogFile:
         self._then.fault(sentence)
 
     def stopped(self, sentence: str) -> None:
+        self.ended = True
         self._write("fault", sentence=sentence, ends=True)
         self._then.stopped(sentence)
 
     def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None:
+        self.ended = True
         self._write("finished", ok=n_ok, skipped=n_skipped, failed=n_failed, digest=digest)
         self._then.finished(n_ok, n_skipped, n_failed, digest)
 
