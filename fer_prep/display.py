@@ -65,20 +65,22 @@ class BuildDisplay:
         self._failures: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._progress.tasks:
+            self._progress.stop()
 
     def rendering(self, done: int, total: int) -> None:
         if self._render is None:
+            self._progress.start()
             self._render = self._progress.add_task("rendering", total=total, detail="videos")
         self._progress.update(self._render, completed=done)
 
     def planned(self, n_recordings: int) -> None:
+        self._progress.start()
         self._task = self._progress.add_task("building", total=n_recordings, detail="recordings")
 
     def recording(self, outcome: Literal["ok", "failed", "kept"], n_frames: int, name: str, reason: str) -> None:

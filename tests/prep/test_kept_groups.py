@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_builds import Corpus, Notes
+from changing import Corpus, Notes
 
 from fer_prep import build as building
 from fer_prep.build import BuildResult
@@ -14,7 +14,7 @@ from fer_prep.errors import FerPrepError
 from fer_prep.kept_groups import read_groups
 from fer_prep.plan import make_plan
 
-pytest_plugins = ["small_fixtures"]
+pytest_plugins = ["changing_fixtures"]
 
 
 def deal_and_build(corpus: Corpus, out: Path, cache: Path) -> tuple[BuildResult, list[str]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_builds import SUBJECTS, Corpus
+from changing import SUBJECTS, Corpus
 
 from fer_prep.output import directory_digest
 
-pytest_plugins = ["small_fixtures"]
+pytest_plugins = ["changing_fixtures"]
 N_RECORDINGS = len(SUBJECTS) + 1
 
 

@@ -1,10 +1,10 @@
-"""The small corpus of `small_builds`, and what a build of it brings."""
+"""The small corpus of `changing`, and what a build of it brings."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from small_builds import SUBJECTS, Corpus, build
+from changing import SUBJECTS, Corpus, build
 
 
 @pytest.fixture(scope="session")
