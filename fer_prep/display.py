@@ -27,22 +27,22 @@ from fer_prep.stored import ShardEntry
 from fer_prep.tables import class_table, narrow, printable, remark_table
 
 FAILURES_SHOWN = 10
-REASONS_IN_LINE = 2
 DIGEST_SHOWN = 12
 SAMPLE_NOTE = (
     "The sample corpus is a warped photograph, for trying the tools: nothing about expressions can be read off it."
 )
 
 
-class _ProgressAndStages(Progress):
-    """Progress bars, and below them what the stages have taken."""
+class _ProgressAndMore(Progress):
+    """Progress bars, and below them, a line each, why recordings failed and what the stages have taken."""
 
-    stages = ""
+    failures, stages = "", ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
-        if self.stages:
-            yield Text(self.stages, style="dim", no_wrap=True, overflow="ellipsis")
+        for line, style in ((self.failures, "red"), (self.stages, "dim")):
+            if line:
+                yield Text(line, style=style, no_wrap=True, overflow="ellipsis")
 
 
 class BuildDisplay:
@@ -50,7 +50,7 @@ class BuildDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = _ProgressAndStages(
+        self._progress = _ProgressAndMore(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
@@ -87,10 +87,11 @@ class BuildDisplay:
         assert self._task is not None
         if outcome == "failed":
             self._failures[reason.split(":", 1)[0]] += 1
+            self._progress.failures = ", ".join(f"{n} {kind}" for kind, n in self._failures.most_common())
         self._n_frames += 0 if outcome == "kept" else n_frames
         elapsed = self._progress.tasks[self._progress.task_ids.index(self._task)].elapsed or 0.0
         speed = f"{self._n_frames / elapsed:.0f} frames/s" if elapsed > 0 else ""
-        self._progress.update(self._task, advance=1, detail=f"{speed}  {_failures(self._failures)}")
+        self._progress.update(self._task, advance=1, detail=f"{speed}  {self._failures.total()} failed")
 
     def shard(self, outcome: Literal["built", "kept"], entry: ShardEntry) -> None: ...
 
@@ -108,16 +109,7 @@ class BuildDisplay:
     def stopped(self, sentence: str) -> None: ...
 
     def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None:
-        self._progress.stages = ""  # the table at the end says more
-
-
-def _failures(by_reason: Counter[str]) -> str:
-    """`3 failed: 2 truncated, 1 empty file`"""
-    if not by_reason:
-        return "0 failed"
-    reasons = [f"{n} {kind}" for kind, n in by_reason.most_common(REASONS_IN_LINE)]
-    more = ", …" if len(by_reason) > REASONS_IN_LINE else ""
-    return f"[red]{by_reason.total()} failed[/red]: {escape(', '.join(reasons))}{more}"
+        self._progress.failures = self._progress.stages = ""  # the tables at the end say more
 
 
 def print_summary(console: Console, result: BuildResult) -> None:

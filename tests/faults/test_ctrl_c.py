@@ -16,7 +16,6 @@ from fer_prep.ledger import read_ledger
 
 pytest_plugins = ["faults_fixtures"]
 
-WHERE = ["local workers", "a cluster"]
 N_RUNNING = 2
 AT_ONCE_S = 3.0
 
@@ -39,7 +38,7 @@ def sentences(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("fer-prep:")]
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", [pytest.param("local workers", marks=pytest.mark.slow), "a cluster"])
 def test_one_ctrl_c_begins_nothing_writes_what_is_whole_and_the_next_run_goes_on(
     root: Path, expected: str, tmp_path: Path, where: str
 ) -> None:
@@ -67,7 +66,7 @@ def test_one_ctrl_c_begins_nothing_writes_what_is_whole_and_the_next_run_goes_on
     assert digest(out) == expected
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", ["local workers", pytest.param("a cluster", marks=pytest.mark.slow)])
 def test_a_second_ctrl_c_ends_the_build_at_once(root: Path, expected: str, tmp_path: Path, where: str) -> None:
     out, cache = tmp_path / "out", tmp_path / "cache"
     with place(where, tmp_path) as option:
@@ -87,7 +86,7 @@ def test_a_second_ctrl_c_ends_the_build_at_once(root: Path, expected: str, tmp_p
     assert digest(out) == expected
 
 
-@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("presses", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_while_workers_start_ends_the_build_in_order(root: Path, tmp_path: Path, presses: int) -> None:
     out = tmp_path / "out"
     process = start(command(root, out, tmp_path / "cache", "--workers=2"))

@@ -131,6 +131,7 @@ def test_an_output_directory_that_is_removed_meanwhile_ends_the_build_with_a_sen
     assert digest(out) == expected
 
 
+@pytest.mark.slow
 def test_a_corpus_on_a_read_only_disk_is_built(root: Path, expected: str, tmp_path: Path, mount: Mount) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()

@@ -31,6 +31,7 @@ stages.write_shard = write_shard
 """
 
 
+@pytest.mark.slow
 def test_a_shard_by_the_recipe_of_a_dead_driver_is_not_put_among_those_of_another(root: Path, tmp_path: Path) -> None:
     out, cache = tmp_path / "out", tmp_path / "cache"
     (tmp_path / "trap.py").write_text(WAITING.format(home=str(tmp_path)))

@@ -1,6 +1,7 @@
 """Groups that were dealt once stay, whoever joins the corpus or leaves it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,12 +29,22 @@ def groups(out: Path) -> dict[str, int]:
     return {shard["subject"]: shard["group"] for shard in json.loads((out / "index.json").read_text())["shards"]}
 
 
-@pytest.fixture
-def dealt(small_corpus: Corpus, small_built: Path, tmp_path: Path) -> tuple[Corpus, Path, Path]:
+@pytest.fixture(scope="module")
+def dealt_once(
+    small_corpus: Corpus, small_built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Corpus, Path, Path]:
     """Half of the subjects, built in three dealt groups; corpus, shards and cache."""
     corpus = Corpus(small_corpus.root, [row for row in small_corpus.rows if row[1] < "008"])
-    deal_and_build(corpus, tmp_path / "out", small_built.parent / "cache")
-    return corpus, tmp_path / "out", small_built.parent / "cache"
+    out, cache = tmp_path_factory.mktemp("dealt") / "out", small_built.parent / "cache"
+    deal_and_build(corpus, out, cache)
+    return corpus, out, cache
+
+
+@pytest.fixture
+def dealt(dealt_once: tuple[Corpus, Path, Path], tmp_path: Path) -> tuple[Corpus, Path, Path]:
+    """The same, with shards that may be changed."""
+    corpus, out, cache = dealt_once
+    return corpus, Path(shutil.copytree(out, tmp_path / "out")), cache
 
 
 def test_new_subjects_are_built_alone_and_move_nobody(dealt: tuple[Corpus, Path, Path], small_corpus: Corpus) -> None:

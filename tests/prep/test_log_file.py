@@ -80,7 +80,7 @@ def test_failed_recordings_have_their_reason(small_copy: tuple[Corpus, Path], tm
     assert events(log)[-1]["failed"] == 1
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("blow", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_build_that_is_stopped_leaves_whole_lines(root: Path, tmp_path: Path, blow: signal.Signals) -> None:
     out, log = tmp_path / "out", tmp_path / "log.json"
     process = subprocess.Popen(
