@@ -212,6 +212,8 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
     bare += bare_stages(subjects[1::2])
     n, table = stage_table(out)
     cpu_s = sum(bare.cpu_s.values())
+    quarter = evenly(clips, n // 4)
+    one_s, two_s = (home.build(quarter, workers=workers)[0] for workers in (1, 2))
     return {
         "frames": (n, None, "higher"),
         **{f"bare {stage}, CPU ms per frame": (1000 * bare.cpu_s[stage] / n, None, "lower") for stage in bare.cpu_s},
@@ -221,6 +223,7 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
         "build, 2 workers, frames/s": (n / build_s, None, "higher"),
         "build, 2 workers: time that its stages waited for a core or the disk": (waiting(out), None, "lower"),
         "build, 2 workers / half of the bare stages": (2 * build_s / cpu_s, 1.15, "lower"),
+        f"2 workers / 1 worker, {n_frames(quarter):,} frames, start included": (one_s / two_s, None, "higher"),
     }
 
 
