@@ -22,6 +22,14 @@ from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.interrupt import ctrl_c_postponed
 
 CONNECT_S = 10
+# Dask looks at its own threads a hundred times a second; on two cores that is seconds of every minute
+LOCAL = {
+    "distributed.worker.daemon": True,
+    "distributed.worker.multiprocessing-method": "forkserver",
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "2s",
+}
 ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/]+:[0-9]{1,5}")
 
 
@@ -34,7 +42,7 @@ def local_client(workers: int) -> Iterator[Client]:
     Raises:
         FerPrepError: the processes could not be started.
     """
-    dask.config.set({"distributed.worker.daemon": True, "distributed.worker.multiprocessing-method": "forkserver"})
+    dask.config.set(LOCAL)
     _start_forkserver_deaf_to_ctrl_c()
     with silence_logging_cmgr(logging.CRITICAL):
         try:

@@ -24,6 +24,7 @@ from fer_prep.versions import tool_versions
 POINTER = "large-file pointer, not pulled"
 GROUPS_NAMED = 6  # in one sentence
 STARTUP_SHARE, USUAL_RECORDING_S, BATCHES_PER_WORKER, LARGEST_BATCH = 0.05, 1.5, 4, 32
+MESH_BATCH = 4  # recordings that last a second share what a task costs Dask
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,11 @@ class Plan:
         return min(wanted or os.cpu_count() or 1, len(self.corpus.recordings))
 
     def batch_size(self, workers: int | None) -> int:
-        """Recordings that one task aligns: several where starting the aligner takes long."""
+        """Recordings that one task aligns: many where starting the aligner takes long."""
+        n_recordings, n_workers = len(self.corpus.recordings), self.n_workers(workers)
         if self.aligner.trial is None:
-            return 1
-        return best_batch_size(self.aligner.trial.startup_s, len(self.corpus.recordings), self.n_workers(workers))
+            return min(MESH_BATCH, most_for_all(n_recordings, n_workers))
+        return best_batch_size(self.aligner.trial.startup_s, n_recordings, n_workers)
 
     def jobs(self) -> dict[str, tuple[Job, ...]]:
         """Subject -> its recordings, in corpus order."""
@@ -98,9 +100,13 @@ class Subject:
 
 def best_batch_size(startup_s: float, n_recordings: int, n_workers: int) -> int:
     """As many recordings as make the start of the aligner a small share, and as few as keep all workers busy."""
-    to_hide_the_start = startup_s / (STARTUP_SHARE * USUAL_RECORDING_S)
-    for_all_workers = n_recordings / (BATCHES_PER_WORKER * n_workers)
-    return max(1, min(round(to_hide_the_start), round(for_all_workers), LARGEST_BATCH))
+    to_hide_the_start = round(startup_s / (STARTUP_SHARE * USUAL_RECORDING_S))
+    return max(1, min(to_hide_the_start, most_for_all(n_recordings, n_workers), LARGEST_BATCH))
+
+
+def most_for_all(n_recordings: int, n_workers: int) -> int:
+    """The largest batch with which no worker waits for long while another one works at its last."""
+    return max(1, round(n_recordings / (BATCHES_PER_WORKER * n_workers)))
 
 
 def make_plan(

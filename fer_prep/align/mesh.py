@@ -87,10 +87,11 @@ class MeshFinder:
         self._mesh = _Mesh("face_landmark.tflite")
         self._min_presence = min_presence
         self._region: _Region | None = None
+        self._n_in_vain = 0
 
     def reset(self) -> None:
         """Forget the face: the next frame belongs to another recording."""
-        self._region = None
+        self._region, self._n_in_vain = None, 0
 
     def find(self, rgb_HWC: Frame) -> Face | None:
         """The face in this frame; None if there is none to be believed.
@@ -98,10 +99,19 @@ class MeshFinder:
         The face of the frame before is followed as long as it is there; otherwise the largest face is taken.
         """
         face = self._look(rgb_HWC, self._region) if self._region else None
-        # tight crops are found once there is room around them: the second try shows the detectors a half-size frame
-        face = face or self._detect(rgb_HWC, share=1.0) or self._detect(rgb_HWC, share=0.5)
+        face = face or self._search(rgb_HWC)
         self._region = _Region.of_face(face) if face else None
+        self._n_in_vain = 0 if face else self._n_in_vain + 1
         return face
+
+    def _search(self, rgb_HWC: Frame) -> Face | None:
+        """Tight crops are found once there is room around them, so the detectors see the frame at half its size too.
+
+        Where the frame before was searched in vain, the two sizes take turns: frames without a face cost several times
+        what others do.
+        """
+        sizes = (1.0, 0.5) if self._n_in_vain == 0 else (1.0,) if self._n_in_vain % 2 else (0.5,)
+        return next((face for share in sizes if (face := self._detect(rgb_HWC, share=share))), None)
 
     def _detect(self, rgb_HWC: Frame, *, share: float) -> Face | None:
         for detector in self._detectors:

@@ -143,11 +143,27 @@ def test_the_track_does_not_depend_on_what_was_seen_before(frames: list[np.ndarr
     assert np.array_equal(first.landmarks_N68x2, again.landmarks_N68x2)
 
 
-def test_a_tight_grey_crop_is_found(frames: list[np.ndarray], finder: MeshFinder) -> None:
+@pytest.fixture(scope="module")
+def close_up(frames: list[np.ndarray], finder: MeshFinder) -> np.ndarray:
+    """A grey crop that a face fills."""
     finder.reset()
     face = finder.find(frames[0])
     assert face is not None
     (x0, y0), (x1, y1) = face.mesh_468x3[:, :2].min(0).astype(int), face.mesh_468x3[:, :2].max(0).astype(int)
-    grey = np.repeat(frames[0][y0:y1, x0:x1].mean(2, keepdims=True), 3, axis=2).astype(np.uint8)
+    return np.repeat(frames[0][y0:y1, x0:x1].mean(2, keepdims=True), 3, axis=2).astype(np.uint8)
+
+
+def test_a_close_up_is_found_in_the_first_frame(close_up: np.ndarray, finder: MeshFinder) -> None:
     finder.reset()
-    assert finder.find(grey) is not None
+    assert finder.find(close_up) is not None
+
+
+@pytest.mark.parametrize("n_faceless", [1, 2, 3])
+def test_after_frames_without_a_face_a_close_up_is_found_a_frame_late_at_most(
+    close_up: np.ndarray, finder: MeshFinder, n_faceless: int
+) -> None:
+    finder.reset()
+    empty = np.full_like(close_up, 90)
+    found = [finder.find(frame) is not None for frame in [*[empty] * n_faceless, close_up, close_up]]
+    assert not any(found[:n_faceless])
+    assert found[-1]
