@@ -75,6 +75,7 @@ def test_an_output_disk_that_is_full_from_the_start_is_a_sentence(root: Path, tm
     assert not list(out.glob("*.h5"))
 
 
+@pytest.mark.slow
 def test_a_full_cache_disk_costs_time_and_nothing_else(root: Path, expected: str, tmp_path: Path, mount: Mount) -> None:
     cache = small_disk(mount, tmp_path / "cache", "4m")  # a few of 16 tracks
     out = tmp_path / "out"

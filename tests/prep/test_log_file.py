@@ -48,10 +48,10 @@ def root(small_corpus: Corpus) -> Path:
 
 
 def test_a_build_tells_of_every_recording_and_every_shard_and_the_next_one_goes_on_in_the_file(
-    root: Path, tmp_path: Path
+    root: Path, small_built: Path, tmp_path: Path
 ) -> None:
     out, log = tmp_path / "out", tmp_path / "log.json"
-    assert run(root, out, log).returncode == 0
+    assert run(root, out, log, f"--cache={small_built.parent / 'cache'}").returncode == 0
     first = events(log)
     assert Counter(event["event"] for event in first) == {
         "note": 1, "planned": 1, "recording": N_RECORDINGS, "shard": len(SUBJECTS), "finished": 1,
@@ -68,12 +68,15 @@ def test_a_build_tells_of_every_recording_and_every_shard_and_the_next_one_goes_
     assert {event["outcome"] for event in of(both[len(first) :], "recording")} == {"kept"}
 
 
-def test_failed_recordings_have_their_reason(small_copy: tuple[Corpus, Path], tmp_path: Path) -> None:
+def test_failed_recordings_have_their_reason(
+    small_copy: tuple[Corpus, Path], small_built: Path, tmp_path: Path
+) -> None:
     corpus = small_copy[0]
     corpus.write()
     (corpus.root / "003_anger_1.mp4").write_bytes(b"")
     log = tmp_path / "log.json"
-    assert run(corpus.root, tmp_path / "anew", log).returncode == 3
+    cache = f"--cache={small_built.parent / 'cache'}"
+    assert run(corpus.root, tmp_path / "anew", log, cache).returncode == 3
     (failed,) = [event for event in of(events(log), "recording") if event["outcome"] == "failed"]
     assert failed["recording"] == "003_anger_1.mp4"
     assert failed["reason"].startswith("empty file: ")
