@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from lib.report import Measure, report
 
 PER_SUBJECT = 50  # on average
 LINKS = 20_000  # of one file: file systems allow so many names
-WORKERS, THREADS = 2, 4
+WORKERS = 4  # of one thread each
 SMALLER = 10  # times: what grows is seen by comparing
 LOOK_S = 0.05
 ROUNDTRIP_S = 1.0  # a scheduler that answers slower feels dead
@@ -37,10 +38,12 @@ class Run:
     Attributes:
         seconds: what it says of itself.
         peak_mb: of its memory, as seen from outside.
+        cpu_s: computing of all its threads.
     """
 
     seconds: dict[str, float]
     peak_mb: float
+    cpu_s: float
 
 
 def uneven(n_recordings: int) -> list[int]:
@@ -74,16 +77,18 @@ def drive(manifest: Path, home: Path, address: str, profile: Path | None, *optio
     command = [*map(str, words), "--scheduler", address, *options]
     if profile is not None:
         command += ["--profile", str(profile)]
-    peak_mb = 0.0
+    peak_mb = cpu_s = 0.0
     with subprocess.Popen(command, env=ENVIRONMENT, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
         driver = psutil.Process(process.pid)
         while process.poll() is None:
-            peak_mb = max(peak_mb, driver.memory_info().rss / 1e6)
+            with suppress(psutil.Error):
+                peak_mb = max(peak_mb, driver.memory_info().rss / 1e6)
+                cpu_s = sum(driver.cpu_times()[:2])
             time.sleep(LOOK_S)
         output = process.communicate()[0]
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return Run(json.loads(output), peak_mb)
+    return Run(json.loads(output), peak_mb, cpu_s)
 
 
 def simulate(n: int, home: Path, profiles: Path | None) -> tuple[dict[str, Measure], float]:
@@ -93,7 +98,7 @@ def simulate(n: int, home: Path, profiles: Path | None) -> tuple[dict[str, Measu
     def profile(what: str) -> Path | None:
         return profiles / f"{what.replace(' ', '-')}-{n}.prof" if profiles else None
 
-    with own_cluster(workers=WORKERS, threads=THREADS) as (address, pid):
+    with own_cluster(workers=WORKERS) as (address, pid):
         with Watch(address, pid) as watch:
             first = drive(manifest, home, address, profile("build"))
         again = drive(manifest, home, address, profile("build again"))
@@ -107,10 +112,12 @@ def simulate(n: int, home: Path, profiles: Path | None) -> tuple[dict[str, Measu
         "build, s": (seconds["finished"], None, "lower"),
         "recordings/s": (n / working_s, None, "higher"),
         "tasks/s": (n_tasks / working_s, None, "higher"),
+        "computing of the driver, ms per task": (1000 * first.cpu_s / n_tasks, None, "lower"),
+        "computing of the scheduler, ms per task": (1000 * watch.cpu_s / n_tasks, None, "lower"),
         "until work begins, s": (seconds["work begins"], None, "lower"),
         "first shard after, s": (seconds["first shard"], None, "lower"),
         "ledger, index and digest at the end, s": (seconds["finished"] - seconds["last shard"], None, "lower"),
-        "tasks that the scheduler knows, most": (max(watch.tasks), 8.0 * WORKERS * THREADS, "lower"),
+        "tasks that the scheduler knows, most": (max(watch.tasks), 8.0 * WORKERS, "lower"),
         "roundtrip to the scheduler meanwhile, median s": (watch.median_s, None, "lower"),
         "roundtrip to the scheduler meanwhile, worst s": (max(watch.roundtrips_s), ROUNDTRIP_S, "lower"),
         "memory of the driver, MB": (first.peak_mb, None, "lower"),

@@ -21,14 +21,14 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(HER
 
 
 @contextmanager
-def own_cluster(*, workers: int, threads: int) -> Iterator[tuple[str, int]]:
-    """Address and process id of a scheduler with so many workers; nothing of it outlives the context."""
+def own_cluster(*, workers: int) -> Iterator[tuple[str, int]]:
+    """Address and process id of a scheduler with so many workers of one thread; nothing of it outlives the context."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     commands = [["scheduler", "--host=127.0.0.1", f"--port={port}"]]
-    commands += [["worker", address, f"--nthreads={threads}"] for _ in range(workers)]
+    commands += [["worker", address, "--nthreads=1"] for _ in range(workers)]
     processes = [_start(*command) for command in commands]
     try:
         with Client(address, set_as_default=False) as client:
@@ -67,20 +67,28 @@ class Watch:
         self.roundtrips_s: list[float] = []
         self.tasks: list[int] = []
         self.memory_mb: list[float] = []
+        self.cpu_s = self._before_s = 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> Self:
+        self._before_s = self._computing_s()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.cpu_s = self._computing_s() - self._before_s
         self._end.set()
         self._thread.join()
 
     @property
     def median_s(self) -> float:
         return statistics.median(self.roundtrips_s)
+
+    def _computing_s(self) -> float:
+        """Of the scheduler, since it was started."""
+        times = self._scheduler.cpu_times()
+        return times.user + times.system
 
     def _watch(self) -> None:
         with Client(self._address, set_as_default=False) as client:
