@@ -2,9 +2,9 @@
 
     python benchmarks/simulation.py [--json FILE] [--recordings N] [--profile DIR]
 
-Files are real and tiny, subjects uneven: the largest has some forty times the recordings of the smallest. Nothing is
-aligned, a shard holds one black frame for each recording; all else is a build on a Dask cluster of this machine. Memory
-is measured in fresh processes.
+Files are real and tiny, subjects uneven: the largest of 2,000 has some ninety times the recordings of the smallest.
+Nothing is aligned, a shard holds one black frame for each recording; all else is a build on a Dask cluster of this
+machine. Memory is measured in fresh processes.
 """
 
 import csv
@@ -57,7 +57,9 @@ def uneven(n_recordings: int) -> list[int]:
 def corpus(home: Path, n_recordings: int) -> Path:
     """A manifest, and its files: many names for few tiny files."""
     home.mkdir()
-    rows = [(f"{subject:05}/{k:05}.avi", f"p{subject}") for subject, n in enumerate(uneven(n_recordings)) for k in range(n)]
+    rows = [
+        (f"{subject:05}/{k:05}.avi", f"p{subject}") for subject, n in enumerate(uneven(n_recordings)) for k in range(n)
+    ]
     with (home / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("file", "subject", "label"))

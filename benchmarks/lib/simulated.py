@@ -14,7 +14,6 @@ from typing import Any, Literal
 from unittest.mock import patch
 
 import click
-from lib.fakes import SIDE, fake_align, fake_shard
 
 from fer_prep import build as building
 from fer_prep.dry_run import rehearse
@@ -22,6 +21,7 @@ from fer_prep.listener import Silent
 from fer_prep.pipeline import Pipeline
 from fer_prep.plan import Plan, make_plan
 from fer_prep.stored import ShardEntry
+from lib.fakes import SIDE, fake_align, fake_shard
 
 
 class Clock(Silent):
@@ -78,7 +78,7 @@ def main(manifest: Path, out: Path, cache: Path, scheduler: str, dry_run: bool, 
             seconds["dry run"] = time.perf_counter() - begin
         else:
             seconds |= simulate(plan, out=out, cache=cache, scheduler=scheduler)
-    if profile is not None:
+    if profile is not None and profile_file is not None:
         profile.dump_stats(profile_file)
     print(json.dumps(seconds))
 

@@ -241,7 +241,12 @@ def test_without_a_whole_index_the_shards_say_of_which_recipe_they_are(
     if index == "gone":
         (out / "index.json").unlink()
     else:
-        text = (out / "index.json").read_text().replace('"length": 16', '"length": 8').replace('"stride": 8', '"stride": 4')
+        text = (
+            (out / "index.json")
+            .read_text()
+            .replace('"length": 16', '"length": 8')
+            .replace('"stride": 8', '"stride": 4')
+        )
         (out / "index.json").write_text(text)
     with pytest.raises(UsageError, match=r"another recipe \(clips.length: 16 -> 8; clips.stride: 8 -> 4\)"):
         again(london, out, length=8, stride=4)
