@@ -50,7 +50,8 @@ def uneven(n_recordings: int) -> list[int]:
     """Recordings of each subject; many for a few, few for many."""
     n_subjects = max(1, n_recordings // PER_SUBJECT)
     weights = [(k + 1) ** -0.5 for k in range(n_subjects)]
-    sizes = [max(1, int(n_recordings * weight / sum(weights))) for weight in weights]
+    total = sum(weights)
+    sizes = [max(1, int(n_recordings * weight / total)) for weight in weights]
     return [sizes[0] + n_recordings - sum(sizes), *sizes[1:]]
 
 
