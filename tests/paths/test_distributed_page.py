@@ -5,6 +5,7 @@ its command once, and the classes of dask-jobqueue, dask-kubernetes and SSHClust
 arguments are right these tests cannot say, but for those of SSHCluster.
 """
 
+import json
 import os
 import re
 import shutil
@@ -135,6 +136,25 @@ def test_every_block_of_the_page_is_known_here() -> None:
     assert len(blocks("yaml")) == 1
 
 
+def test_the_sentences_of_the_page_are_those_of_the_program() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    checked = text.split("It is checked before work begins")[1].split("\n## ")[0]
+    failures = text.split("## What can fail")[1].split("**Ctrl-C**")[0]
+    package = PAGE.parents[1] / "fer_prep"
+    source = "".join(
+        (package / f"{name}.py").read_text() for name in ("places", "flight", "pipeline", "resume", "forecast")
+    )
+    # a literal that goes on in the next line is one text
+    joined = re.sub(r'"\s*\n\s*f?"', "", source)
+    said = "".join(joined.replace("{what}", what) for what in ("output directory", "cache"))
+    rows = [*checked.splitlines()[5:], *failures.splitlines()]
+    phrases = [p for row in rows for code in re.findall("`([^`]+)`", row) for p in re.split(r"…|\([^)]*\)|\d", code)]
+    found = [phrase.strip(" :;/") for phrase in phrases if len(phrase.split()) >= 3]
+    assert len(found) >= 10
+    for phrase in found:
+        assert phrase in said
+
+
 @pytest.mark.parametrize("number", range(4), ids=["local", "slurm", "kubernetes", "ssh"])
 def test_the_programs_of_the_page_build(home: Path, expected: str, number: int) -> None:
     (home / "stand_ins.py").write_text(STAND_INS)
@@ -164,7 +184,19 @@ def test_the_slurm_job_builds_and_logs(home: Path, expected: str) -> None:
     code, output = type_in(home, ["bash", "-c", job], environment)
     assert code == 0, output
     assert digest(home / "shards") == expected
-    assert expected in (home / "build.jsonl").read_text().splitlines()[-1]
+    lines = [json.loads(line) for line in (home / "build.jsonl").read_text().splitlines()]
+    assert lines[-1]["digest"] == expected
+    assert {line["event"] for line in lines} >= {"planned", "recording", "shard", "note", "finished"}
+    documented = log_keys()
+    for line in lines:
+        assert {*line} - {"time", "event"} == documented[line["event"]]
+
+
+def log_keys() -> dict[str, set[str]]:
+    """Event -> keys, by the page's table of the log."""
+    section = PAGE.read_text(encoding="utf-8").split("## A log for programs")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
+    return {event: set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", keys))) for event, keys in rows}
 
 
 def test_the_slurm_job_whose_time_is_up_ends_with_130(home: Path) -> None:
