@@ -59,6 +59,7 @@ if __name__ == "__main__":
     runpy.run_path(sys.argv[1], run_name="__main__")
 """
 SRUN = '#!/bin/bash\nexec "$@"\n'
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 TIMEOUT_S = 120
 
 
@@ -110,7 +111,7 @@ def type_in(home: Path, words: Sequence[str], environment: Mapping[str, str] | N
     with (home / "output").open("w+") as output:
         process = subprocess.Popen(
             words, cwd=home, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **(environment or {})},
+            env={**ENVIRONMENT, **(environment or {})},
         )  # fmt: skip
         try:
             code = process.wait(TIMEOUT_S)
@@ -220,7 +221,9 @@ def test_the_pods_of_the_page_build(home: Path, expected: str) -> None:
         [word.replace("fer-scheduler", "127.0.0.1").replace("8786", port).replace("/faces", str(home)) for word in pod]
         for pod in pods
     )
-    others = [subprocess.Popen(words, stderr=subprocess.DEVNULL, cwd=home) for words in (scheduler, worker)]
+    others = [
+        subprocess.Popen(words, stderr=subprocess.DEVNULL, cwd=home, env=ENVIRONMENT) for words in (scheduler, worker)
+    ]
     try:
         code, output = type_in(home, driver)
     finally:
