@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,9 +201,9 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
         return Existing(other_recipe=tuple(changes))
     plan = keep_groups(plan, out, rebuild=rebuild)
     shards = plan_shards(plan, out)
-    there = [shard for shard in shards if shard.path.exists()]
+    there, missing = _part(shards, lambda shard: shard.path.exists())
     rows, listed = read_ledger(out), read_index(out)
-    absent = {shard.path.name: _why_absent(shard, rows) for shard in shards if shard not in there}
+    absent = {shard.path.name: _why_absent(shard, rows) for shard in missing}
     new = tuple(name for name, reason in absent.items() if not reason)
     if rebuild:
         reason = f"recipe changed: {'; '.join(changes)}" if changes else "--rebuild"
@@ -226,6 +226,14 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
         orphaned=tuple(leftovers(out, {shard.path.name for shard in shards})),
         kept_share=n_kept / len(plan.corpus.recordings),
     )
+
+
+def _part(shards: Iterable[Subject], wanted: Callable[[Subject], bool]) -> tuple[list[Subject], list[Subject]]:
+    """Those that are wanted, and the others."""
+    parts: tuple[list[Subject], list[Subject]] = ([], [])
+    for shard in shards:
+        parts[not wanted(shard)].append(shard)
+    return parts
 
 
 def _why_absent(shard: Subject, rows: Mapping[str, LedgerRow]) -> str:

@@ -68,8 +68,9 @@ def read_groups(out: Path) -> dict[str, int]:
         raise _no_list(path, f"its columns are {','.join(header)}, expected: {','.join(COLUMNS)}")
     if len(groups) < len(rows):
         raise _no_list(path, "a subject is in it twice")
-    if not all(1 <= group <= MOST_GROUPS for group in groups.values()):
-        raise _no_list(path, f"groups are numbered from 1 to {MOST_GROUPS}")
+    most = max(MOST_GROUPS, len(groups))  # everyone may be a group
+    if not all(1 <= group <= most for group in groups.values()):
+        raise _no_list(path, f"groups are numbered from 1 to {most}")
     return groups
 
 

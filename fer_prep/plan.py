@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from fer_prep import corpora
 from fer_prep.align.choose import Aligner, choose_aligner
 from fer_prep.corpora import Corpus, Recording, Remark
 from fer_prep.errors import FerPrepError, RecordingError
-from fer_prep.files import is_pointer
+from fer_prep.files import POINTER_BYTES, is_pointer
 from fer_prep.folds import Dealing, assign_groups, plan_dealing
 from fer_prep.order import natural_key
 from fer_prep.output import shard_names
@@ -208,12 +209,12 @@ def fold_warnings(plan: Plan) -> list[str]:
             "All labelled recordings are in one group: no fold can be trained. "
             "--groups N deals the subjects into N groups, --groups subject makes everyone a group.",
         ]
-    empty = [group for group in range(1, plan.n_groups + 1) if group not in groups]
+    empty = sorted(set(range(1, plan.n_groups + 1)) - set(groups))
     if empty:
         warnings.append(f"No labelled recording is in {_some_groups(empty)}: there is nothing to test there.")
     for name in plan.corpus.classes:
         present = [group for group in groups if labelled[name, group]]
-        absent = [group for group in groups if group not in present]
+        absent = [group for group in groups if not labelled[name, group]]
         if not present:
             warnings.append(f"No recording shows {name}.")
         elif len(present) == 1:
@@ -272,12 +273,14 @@ def _unreadable(corpus: Corpus) -> tuple[Remark, ...]:
 def _problem(recording: Recording) -> str:
     path = recording.path
     try:
-        if path.is_dir():
+        # a network drive answers each question slowly, so it is asked one
+        status = path.stat()
+        if S_ISDIR(status.st_mode):
             list_images(path)
             return ""
-        if path.stat().st_size == 0:
+        if status.st_size == 0:
             return "empty file"
-        return POINTER if is_pointer(path) else ""
+        return POINTER if status.st_size < POINTER_BYTES and is_pointer(path) else ""
     except RecordingError as error:
         return error.kind
     except FileNotFoundError:

@@ -233,6 +233,25 @@ def test_another_recipe_never_mixes_in(london: dict[str, Any], built: Path, tmp_
     assert (out / "mine.h5").read_text() == "not a shard"
 
 
+@pytest.mark.parametrize("index", ["gone", "edited"])
+def test_without_a_whole_index_the_shards_say_of_which_recipe_they_are(
+    london: dict[str, Any], built: Path, tmp_path: Path, index: str
+) -> None:
+    out = Path(shutil.copytree(built, tmp_path / "out"))
+    if index == "gone":
+        (out / "index.json").unlink()
+    else:
+        text = (
+            (out / "index.json")
+            .read_text()
+            .replace('"length": 16', '"length": 8')
+            .replace('"stride": 8', '"stride": 4')
+        )
+        (out / "index.json").write_text(text)
+    with pytest.raises(UsageError, match=r"another recipe \(clips.length: 16 -> 8; clips.stride: 8 -> 4\)"):
+        again(london, out, length=8, stride=4)
+
+
 def test_the_reason_says_what_changed(london: dict[str, Any], built: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(built, tmp_path / "out"))
     root = Path(shutil.copytree(london["root"], tmp_path / "root"))
