@@ -124,6 +124,7 @@ def _build(
             n_threads = sum(client.nthreads().values())
             pipeline = Pipeline(plan.setup(tracks), told, batch_size=plan.batch_size(n_threads), places=places)
             result = pipeline.run(client, out, plan_shards(plan, out.absolute()), read_ledger(out))
+        clear_rubble(out)
         rows = [result.rows[recording.id] for recording in corpus.recordings]
         write_ledger(out, rows)
         if result.timings.cpu_s:  # else everything was kept, and the file tells of the run that built it

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import os
 import re
 import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from multiprocessing import forkserver
 
@@ -45,7 +46,7 @@ def local_client(workers: int) -> Iterator[Client]:
     _start_forkserver_deaf_to_ctrl_c()
     with silence_logging_cmgr(logging.CRITICAL):
         try:
-            with ctrl_c_postponed():
+            with ctrl_c_postponed() as ctrl_c:
                 cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -55,12 +56,23 @@ def local_client(workers: int) -> Iterator[Client]:
                     scheduler_kwargs={"dashboard_address": ":0", "allowed_failures": 0},
                     silence_logs=logging.CRITICAL,
                 )
+                client = Client(cluster)
         except (OSError, RuntimeError) as error:
             raise FerPrepError(
                 f"{workers} worker processes could not be started ({error}); try fewer --workers"
             ) from error
-        with cluster, Client(cluster) as client:
+        try:
+            if ctrl_c.pressed:
+                raise KeyboardInterrupt
             yield client
+        except KeyboardInterrupt:
+            _end_at_once(cluster)
+            raise
+        finally:
+            # it is quick, and who interrupts it gets tracebacks of Dask's threads
+            with ctrl_c_postponed():
+                client.close()
+                cluster.close()
 
 
 @contextmanager
@@ -113,6 +125,15 @@ def dashboard(client: Client) -> str | None:
         return client.dashboard_link if client.run_on_scheduler(_has_bokeh) else None
     except (KeyError, OSError):
         return None
+
+
+def _end_at_once(cluster: LocalCluster) -> None:
+    """Workers that are at a task take seconds to be closed; what they are at is not wanted any more."""
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 def _has_bokeh() -> bool:

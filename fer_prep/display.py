@@ -1,10 +1,11 @@
 """What a build looks like in a terminal: a progress line while it runs, a summary at its end."""
 
 from collections import Counter
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Literal, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -15,29 +16,41 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from fer_prep.build import BuildResult
 from fer_prep.corpora import SAMPLE
 from fer_prep.ledger import LedgerRow
 from fer_prep.plan import fold_warnings
-from fer_prep.stopwatch import STAGES
+from fer_prep.stopwatch import STAGES, Timings
 from fer_prep.stored import ShardEntry
 from fer_prep.tables import class_table, narrow, printable, remark_table
 
 FAILURES_SHOWN = 10
-REASONS_IN_LINE = 2
 DIGEST_SHOWN = 12
 SAMPLE_NOTE = (
     "The sample corpus is a warped photograph, for trying the tools: nothing about expressions can be read off it."
 )
 
 
+class _ProgressAndMore(Progress):
+    """Progress bars, and below them, a line each, why recordings failed and what the stages have taken."""
+
+    failures, stages = "", ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        for line, style in ((self.failures, "red"), (self.stages, "dim")):
+            if line:
+                yield Text(line, style=style, no_wrap=True, overflow="ellipsis")
+
+
 class BuildDisplay:
-    """A `Listener` that draws: recordings done, frames per second, failures, time left."""
+    """A `Listener` that draws: recordings done, frames per second, failures, time left, seconds by stage."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
+        self._progress = _ProgressAndMore(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
@@ -52,32 +65,40 @@ class BuildDisplay:
         self._failures: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._progress.tasks:
+            self._progress.stop()
 
     def rendering(self, done: int, total: int) -> None:
         if self._render is None:
+            self._progress.start()
             self._render = self._progress.add_task("rendering", total=total, detail="videos")
         self._progress.update(self._render, completed=done)
 
     def planned(self, n_recordings: int) -> None:
+        self._progress.start()
         self._task = self._progress.add_task("building", total=n_recordings, detail="recordings")
 
     def recording(self, outcome: Literal["ok", "failed", "kept"], n_frames: int, name: str, reason: str) -> None:
         assert self._task is not None
         if outcome == "failed":
             self._failures[reason.split(":", 1)[0]] += 1
+            self._progress.failures = ", ".join(f"{n} {kind}" for kind, n in self._failures.most_common())
         self._n_frames += 0 if outcome == "kept" else n_frames
         elapsed = self._progress.tasks[self._progress.task_ids.index(self._task)].elapsed or 0.0
         speed = f"{self._n_frames / elapsed:.0f} frames/s" if elapsed > 0 else ""
-        self._progress.update(self._task, advance=1, detail=f"{speed}  {_failures(self._failures)}")
+        self._progress.update(self._task, advance=1, detail=f"{speed}  {self._failures.total()} failed")
 
     def shard(self, outcome: Literal["built", "kept"], entry: ShardEntry) -> None: ...
+
+    def spent(self, timings: Timings) -> None:
+        # costliest first: where the terminal is narrow, the others are cut off
+        costs = sorted(timings.cpu_s.items(), key=lambda cost: -cost[1])
+        self._progress.stages = " · ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in costs)
 
     def note(self, sentence: str) -> None:
         self._progress.console.print(escape(sentence), highlight=False, soft_wrap=True)
@@ -87,16 +108,8 @@ class BuildDisplay:
 
     def stopped(self, sentence: str) -> None: ...
 
-    def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None: ...
-
-
-def _failures(by_reason: Counter[str]) -> str:
-    """`3 failed: 2 truncated, 1 empty file`"""
-    if not by_reason:
-        return "0 failed"
-    reasons = [f"{n} {kind}" for kind, n in by_reason.most_common(REASONS_IN_LINE)]
-    more = ", …" if len(by_reason) > REASONS_IN_LINE else ""
-    return f"[red]{by_reason.total()} failed[/red]: {escape(', '.join(reasons))}{more}"
+    def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None:
+        self._progress.failures = self._progress.stages = ""  # the tables at the end say more
 
 
 def print_summary(console: Console, result: BuildResult) -> None:

@@ -238,7 +238,8 @@ def _part(shards: Iterable[Subject], wanted: Callable[[Subject], bool]) -> tuple
 
 def _why_absent(shard: Subject, rows: Mapping[str, LedgerRow]) -> str:
     """Why the shard of a subject that was built before is not there; empty: it never was."""
-    known = [rows[job.recording.id] for job in shard.jobs if job.recording.id in rows]
+    found = [rows[job.recording.id] for job in shard.jobs if job.recording.id in rows]
+    known = [row for row in found if row.subject == shard.head.subject]
     if not known:
         return ""
     return "shard is gone" if any(row.status != "failed" for row in known) else "failed recordings tried again"

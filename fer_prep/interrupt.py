@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,8 +18,13 @@ class CtrlC:
         self.pressed = False
 
     def hear(self, number: int, frame: FrameType | None) -> None:
+        """The second time, raise KeyboardInterrupt."""
         if self.pressed:
             raise KeyboardInterrupt
+        self.pressed = True
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """However often."""
         self.pressed = True
 
 
@@ -30,20 +35,25 @@ def hearing_ctrl_c() -> Iterator[CtrlC]:
     Python hears signals in its main thread only; elsewhere nothing is ever pressed.
     """
     ctrl_c = CtrlC()
-    if threading.current_thread() is not threading.main_thread():
+    with _handled_by(ctrl_c.hear):
         yield ctrl_c
-        return
-    before = signal.signal(signal.SIGINT, ctrl_c.hear)
-    try:
-        yield ctrl_c
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def ctrl_c_postponed() -> Iterator[None]:
-    """What is interrupted while it starts cannot be closed; so it starts first."""
-    with hearing_ctrl_c() as ctrl_c:
+def ctrl_c_postponed() -> Iterator[CtrlC]:
+    """Ctrl-C is noted, and changes nothing: for what must not be interrupted, and is quick."""
+    ctrl_c = CtrlC()
+    with _handled_by(ctrl_c.note):
+        yield ctrl_c
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
         yield
-    if ctrl_c.pressed:
-        raise KeyboardInterrupt
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

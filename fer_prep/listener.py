@@ -2,6 +2,7 @@
 
 from typing import Literal, Protocol
 
+from fer_prep.stopwatch import Timings
 from fer_prep.stored import ShardEntry
 
 
@@ -19,6 +20,9 @@ class Listener(Protocol):
 
     def shard(self, outcome: Literal["built", "kept"], entry: ShardEntry) -> None:
         """One shard is on the disk."""
+
+    def spent(self, timings: Timings) -> None:
+        """What the stages of this run have taken until now, all workers together."""
 
     def note(self, sentence: str) -> None:
         """Something a user should know."""
@@ -43,6 +47,8 @@ class Silent:
     def recording(self, outcome: Literal["ok", "failed", "kept"], n_frames: int, name: str, reason: str) -> None: ...
 
     def shard(self, outcome: Literal["built", "kept"], entry: ShardEntry) -> None: ...
+
+    def spent(self, timings: Timings) -> None: ...
 
     def note(self, sentence: str) -> None: ...
 

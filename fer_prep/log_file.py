@@ -1,14 +1,18 @@
 """What happens during a build as a file of JSON objects, one a line: for programs, and where there is no terminal."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from fer_prep.errors import UsageError
 from fer_prep.listener import Listener
+from fer_prep.stopwatch import Timings
 from fer_prep.stored import ShardEntry
 
 
@@ -16,7 +20,7 @@ from fer_prep.stored import ShardEntry
 def listening(path: Path | None, then: Listener) -> Iterator[Listener]:
     """A listener that writes to a file and passes on what it hears; without a file, the other one itself.
 
-    Lines are added to what is in the file.
+    Lines are added to what is in the file; the last one says how it ended, whatever ended it.
 
     Raises:
         UsageError: it cannot be written.
@@ -25,18 +29,29 @@ def listening(path: Path | None, then: Listener) -> Iterator[Listener]:
         yield then
         return
     try:
-        file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        file = FileIO(path, "a")
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}); name another file with --log-json") from error
     with file:
-        yield LogFile(file, then)
+        log = LogFile(path, file, then)
+        try:
+            yield log
+        except BaseException as error:
+            if not log.ended:
+                log.stopped(str(error) or f"stopped by {type(error).__name__}")
+            raise
 
 
 class LogFile:
-    """A `Listener` that writes down what it hears, each line at once, and passes it on."""
+    """A `Listener` that writes down what it hears, each line at once, and passes it on.
 
-    def __init__(self, file: TextIO, then: Listener) -> None:
-        self._file, self._then = file, then
+    A build is worth more than its log: when the file cannot be written any more, that is said, and the build goes on.
+    """
+
+    def __init__(self, path: Path, file: FileIO, then: Listener) -> None:
+        self._path, self._file, self._then = path, file, then
+        self._writable = True
+        self.ended = False
 
     def rendering(self, done: int, total: int) -> None:
         self._then.rendering(done, total)
@@ -56,6 +71,9 @@ class LogFile:
         )  # fmt: skip
         self._then.shard(outcome, entry)
 
+    def spent(self, timings: Timings) -> None:
+        self._then.spent(timings)
+
     def note(self, sentence: str) -> None:
         self._write("note", sentence=sentence)
         self._then.note(sentence)
@@ -65,14 +83,26 @@ class LogFile:
         self._then.fault(sentence)
 
     def stopped(self, sentence: str) -> None:
+        self.ended = True
         self._write("fault", sentence=sentence, ends=True)
         self._then.stopped(sentence)
 
     def finished(self, n_ok: int, n_skipped: int, n_failed: int, digest: str) -> None:
+        self.ended = True
         self._write("finished", ok=n_ok, skipped=n_skipped, failed=n_failed, digest=digest)
         self._then.finished(n_ok, n_skipped, n_failed, digest)
 
     def _write(self, event: str, **fields: Any) -> None:
+        if not self._writable:
+            return
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._file.write(json.dumps({"time": time, "event": event} | fields, ensure_ascii=False) + "\n")
-        self._file.flush()
+        text = json.dumps({"time": time, "event": event} | fields, ensure_ascii=False) + "\n"
+        line, size = text.encode(errors="backslashreplace"), os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._writable = False
+            with suppress(OSError):
+                self._file.truncate(size)  # half a line would spoil the file for programs
+            self._then.note(f"{self._path} cannot be written ({error.strerror}); the build goes on without this log")

@@ -59,7 +59,7 @@ def check_output(out: Path, recipe: Recipe, *, rebuild: bool) -> None:
 
 
 def clear_rubble(out: Path) -> None:
-    """Remove what killed runs left behind.
+    """Remove what killed runs and killed workers left behind.
 
     Raises:
         FerPrepError: it cannot be written to.
@@ -67,7 +67,7 @@ def clear_rubble(out: Path) -> None:
     with _writing(out):
         for name in (*(f".{name}." for name in ("*.h5", INDEX, LEDGER, GROUPS, TIMINGS)), TOKEN_PREFIX):
             for rubble in out.glob(f"{name}*{TEMPORARY_SUFFIX}"):
-                rubble.unlink()
+                rubble.unlink(missing_ok=True)
 
 
 def clear_shards(out: Path) -> None:

@@ -6,6 +6,7 @@ disk: the driver holds outcomes, never pixels, and a run that was killed goes on
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -195,12 +196,15 @@ class Pipeline:
         outcomes = [aligned[job.recording.id] for job in subject.jobs]
         key = shard_key(subject.head, [(outcome.job, outcome.sha256) for outcome in outcomes])
         head = replace(subject.head, key=key)
-        self._send(flight, subject, self._build_shard, subject.path, head, outcomes, self._setup, first=True)
+        token = self._places.file(subject.path.parent) if self._places else None  # local workers die with their driver
+        task = partial(self._build_shard, token=token)
+        self._send(flight, subject, task, subject.path, head, outcomes, self._setup, first=True)
 
     def _finish(self, out: Path, subject: Subject, built: BuiltShard, result: PipelineResult) -> None:
         result.rows |= {row.recording: row for row in built.rows}
         append_ledger(out, built.rows)
         result.timings += built.timings
+        self._listener.spent(result.timings)
         if built.entry is not None:
             result.entries.append(built.entry)
             self._listener.shard("built", built.entry)
@@ -213,6 +217,7 @@ class Pipeline:
         result.n_frames_built += 0 if outcome.failure else outcome.n_frames
         state: Any = "failed" if outcome.failure else "ok"
         self._listener.recording(state, outcome.n_frames, outcome.job.recording.id, outcome.failure)
+        self._listener.spent(result.timings)
 
     def _say_death(self, what: Subject | Batch, deaths: int) -> None:
         name = what.path.name if isinstance(what, Subject) else what[0][1].recording.id

@@ -204,6 +204,8 @@ def read_picture(file: Path, to_rgb: "ToRgb") -> "NDArray[np.uint8]":
         raise _damaged(file, "its end is missing")
     try:
         frame = _decode(codec, data)
+    except MemoryError:  # FFmpeg's is one too, and the picture is not to blame
+        raise
     except av.error.FFmpegError as error:
         raise _damaged(file, cause(error)) from error
     if frame is None:

@@ -67,13 +67,19 @@ class StoredRecording:
     extra: tuple[tuple[str, str], ...] = ()
 
 
-def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecording]) -> ShardEntry | None:
+def write_shard(
+    path: Path, head: ShardHead, recordings: Iterable[StoredRecording], *, token: Path | None = None
+) -> ShardEntry | None:
     """Write one shard; None, and no file, if there is no recording.
 
     Recordings are taken one at a time, so memory holds one track.
 
+    Args:
+        token: a file that lies there as long as the shard is wanted.
+
     Raises:
-        FerPrepError: the file system refuses, or gives back other bytes than it was given.
+        FerPrepError: the shard is not wanted any more, or the file system refuses, or gives back other bytes than it
+            was given.
     """
     temporary = temporary_name(path)
     try:
@@ -87,6 +93,9 @@ def write_shard(path: Path, head: ShardHead, recordings: Iterable[StoredRecordin
         _flush_to_disk(temporary)
         _check(temporary, head.key, checksums)
         entry = describe_shard(temporary, name=path.name)
+        # the driver may be dead for long, and another one may have put a shard of another recipe here
+        if token is not None and not token.exists():
+            raise FerPrepError(f"{path}: the build that wanted this shard has ended; it is not put into place")
         temporary.replace(path)
         _flush_to_disk(path.parent)
         return entry

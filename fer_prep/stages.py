@@ -179,11 +179,16 @@ def _failed(job: Job, sha256: str, error: RecordingError) -> Aligned:
     return Aligned(job, sha256, error.n_frames, 0.0, failure=str(error))
 
 
-def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: AlignSetup) -> BuiltShard:
+def build_shard(
+    path: Path, head: ShardHead, aligned: list[Aligned], setup: AlignSetup, *, token: Path | None = None
+) -> BuiltShard:
     """Flow, clips and the shard of one subject, from the tracks in the cache.
 
+    Args:
+        token: a file that lies there as long as the shard is wanted.
+
     Raises:
-        FerPrepError: the shard cannot be written.
+        FerPrepError: the shard cannot be written, or is not wanted any more.
     """
     cv2.setNumThreads(1)
     rows: list[LedgerRow] = []
@@ -207,7 +212,7 @@ def build_shard(path: Path, head: ShardHead, aligned: list[Aligned], setup: Alig
             yield recording
 
     with watch("write"):
-        entry = write_shard(path, head, stored())
+        entry = write_shard(path, head, stored(), token=token)
     return BuiltShard(entry, tuple(rows), watch.timings)
 
 

@@ -64,6 +64,8 @@ class Video:
                     yield to_rgb(frame)
                 if self.n_read == end_frame:
                     return
+        except MemoryError:  # FFmpeg's is one too, and the file is not to blame
+            raise
         except (av.error.FFmpegError, OSError) as error:
             raise RecordingError(
                 "damaged",
@@ -112,6 +114,8 @@ def open_video(path: Path) -> Iterator[Video]:
     _check_file(path)
     try:
         container = av.open(str(path))
+    except MemoryError:
+        raise
     except (av.error.FFmpegError, OSError) as error:
         raise RecordingError(
             "cannot be opened",

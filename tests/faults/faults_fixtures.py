@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from running import LABELS, SUBJECTS, command, digest, run
+from standin_install import install
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,20 @@ def undisturbed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def expected(undisturbed: Path) -> str:
     return digest(undisturbed)
+
+
+@pytest.fixture(scope="session")
+def by_openface(openface: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Options of a build by the stand-in for OpenFace, a tenth of a second for each recording at least."""
+    program = install(
+        tmp_path_factory.mktemp("openface") / "bin", golden=openface / "golden", play={"frame_s": 0.005}
+    ).resolve()
+    return ("--aligner=openface", f"--openface={program}", "--landmark-model=clnf")
+
+
+@pytest.fixture(scope="session")
+def expected_by_openface(root: Path, by_openface: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("undisturbed-openface") / "out"
+    done = run(command(root, out, out.parent / "cache", "--workers=1", *by_openface))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return digest(out)

@@ -124,6 +124,12 @@ def worker_processes(nanny: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
 
 
+def local_workers(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The worker processes of a build: children of its fork server, busy or not."""
+    children = psutil.Process(process.pid).children()
+    return [worker for child in children for worker in child.children()]
+
+
 def kill_all(pid: int, blow: signal.Signals = signal.SIGKILL) -> None:
     """A process and everything below it."""
     try:

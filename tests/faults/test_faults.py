@@ -4,16 +4,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
-from running import command, digest, start, tracks, wait_for
+from running import command, digest, local_workers, start, tracks, wait_for
 
 pytest_plugins = ["faults_fixtures"]
-
-
-def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """The worker processes: children of the fork server, busy or not."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if child.ppid() != process.pid]
 
 
 def test_killed_workers_cost_time_and_nothing_else(root: Path, expected: str, tmp_path: Path) -> None:
@@ -22,7 +15,7 @@ def test_killed_workers_cost_time_and_nothing_else(root: Path, expected: str, tm
     end = time.monotonic() + 60
     wait_for(lambda: tracks(tmp_path / "cache"))
     while len(killed) < 2 and process.poll() is None and time.monotonic() < end:
-        for worker in workers_of(process):
+        for worker in local_workers(process):
             if worker.pid not in killed and len(killed) < 2:
                 worker.kill()
                 killed.add(worker.pid)
