@@ -213,6 +213,7 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
     n, table = stage_table(out)
     cpu_s = sum(bare.cpu_s.values())
     quarter = evenly(clips, n // 4)
+    short = n_frames(quarter)
     one_s, two_s = (home.build(quarter, workers=workers)[0] for workers in (1, 2))
     return {
         "frames": (n, None, "higher"),
@@ -223,7 +224,9 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
         "build, 2 workers, frames/s": (n / build_s, None, "higher"),
         "build, 2 workers: time that its stages waited for a core or the disk": (waiting(out), None, "lower"),
         "build, 2 workers / half of the bare stages": (2 * build_s / cpu_s, 1.15, "lower"),
-        f"2 workers / 1 worker, {n_frames(quarter):,} frames, start included": (one_s / two_s, None, "higher"),
+        f"1 worker, {short:,} frames of these: frames/s": (short / one_s, None, "higher"),
+        "2 workers, the same: frames/s": (short / two_s, None, "higher"),
+        "2 workers / 1 worker": (one_s / two_s, None, "higher"),
     }
 
 

@@ -96,8 +96,10 @@ def scheduler_client(address: str) -> Iterator[Client]:
                 f"{address}: no Dask scheduler answers there within {CONNECT_S} s; start one with `dask scheduler`, or "
                 "leave --scheduler out to use this machine"
             ) from error
-        with client:
+        try:
             yield client
+        finally:
+            client.close(timeout=CONNECT_S)
 
 
 async def _knock(address: str) -> None:

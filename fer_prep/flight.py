@@ -10,7 +10,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+import dask
 from dask.typing import Key
+from dask.utils import parse_timedelta
 from distributed import Client, Future, KilledWorker
 
 from fer_prep.errors import FerPrepError
@@ -72,7 +74,8 @@ class Flight(Generic[What]):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.drop(lambda what: True)
+        if not isinstance(value, ClusterLostError):
+            self.drop(lambda what: True)
 
     def __len__(self) -> int:
         return len(self._tasks) + len(self._suspects)
@@ -89,7 +92,7 @@ class Flight(Generic[What]):
             if self._client.status != "running":
                 raise _lost(self._client)
             try:
-                self._n_threads = sum(self._client.nthreads().values())
+                self._n_threads = self._ask_for_threads()
             except (OSError, CancelledError, RuntimeError) as error:
                 raise _lost(self._client) from error
             self._looked_at = now
@@ -173,19 +176,45 @@ class Flight(Generic[What]):
 
     def _values(self, ended: list[tuple[Future[Any], _Task[What]]]) -> list[Landed[What]]:
         """Their values, fetched all at once; one by one if one of them is lost meanwhile."""
+        futures = [future for future, _ in ended]
         try:
-            values = self._client.gather([future for future, _ in ended])
+            values = self._client.sync(
+                lambda: self._client.gather(futures, asynchronous=True), callback_timeout=_patience_s()
+            )
             return [Landed(task.what, value) for (_, task), value in zip(ended, values, strict=True)]
+        except TimeoutError:
+            return self._later(ended)
         except Exception:
             found: list[Landed[What]] = []
             for future, task in ended:
                 try:
-                    found.append(Landed(task.what, future.result()))
+                    found.append(Landed(task.what, future.result(timeout=_patience_s())))
+                except TimeoutError:
+                    found += self._later([(future, task)])
                 except (OSError, CancelledError) as error:
                     raise _lost(self._client) from error
                 except Exception as error:
                     found += self._failed(task, error)
             return found
+
+    def _later(self, ended: list[tuple[Future[Any], _Task[What]]]) -> list[Landed[What]]:
+        """Whoever has the values is silent. If it is a worker, the scheduler will find out, and have them made anew.
+
+        Raises:
+            ClusterLostError: it is the scheduler.
+        """
+        self._looked_at = float("-inf")
+        if self.n_threads >= 0:
+            for future, task in ended:
+                self._tasks[future.key] = (future, task)
+                self._ended.put(future)
+        return []
+
+    def _ask_for_threads(self) -> int:
+        threads: dict[str, int] = self._client.sync(
+            lambda: self._client.nthreads(asynchronous=True), callback_timeout=_patience_s()
+        )
+        return sum(threads.values())
 
     def _failed(self, task: _Task[What], error: Exception) -> list[Landed[What]]:
         if not isinstance(error, KilledWorker):
@@ -197,6 +226,12 @@ class Flight(Generic[What]):
         self._died(task.what, task.deaths)
         self._suspects.append(task)
         return []
+
+
+def _patience_s() -> float:
+    """How long a silent connection counts as alive, for Dask and for us."""
+    patience_s: float = parse_timedelta(dask.config.get("distributed.comm.timeouts.tcp"))
+    return patience_s
 
 
 def _lost(client: Client) -> ClusterLostError:

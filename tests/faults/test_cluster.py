@@ -84,7 +84,21 @@ def test_a_lost_scheduler_is_a_sentence_and_the_next_run_goes_on(root: Path, exp
     assert digest(out) == expected
 
 
-@pytest.mark.parametrize("harm", ["stopped", "nanny killed"])
+@pytest.mark.slow
+def test_a_scheduler_that_falls_silent_is_lost(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    with dask_cluster(tmp_path, 2) as cluster:
+        monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP", "12s")  # of the driver; Dask takes no less
+        process = start(command(root, out, cache, f"--scheduler={cluster.address}"))
+        wait_for(lambda: tracks(cache) >= 2 or process.poll() is not None)
+        cluster.scheduler.send_signal(signal.SIGSTOP)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, output
+    assert f"the connection to {cluster.address} is lost: " in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("harm", [pytest.param("stopped", marks=pytest.mark.slow), "nanny killed"])
 def test_a_worker_that_is_cut_off_is_done_without(root: Path, expected: str, tmp_path: Path, harm: str) -> None:
     out, cache = tmp_path / "out", tmp_path / "cache"
     quick = {"SCHEDULER__WORKER_TTL": "4s", "COMM__TIMEOUTS__TCP": "12s", "COMM__TIMEOUTS__CONNECT": "5s"}
