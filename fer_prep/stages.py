@@ -8,12 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache, update_wrapper
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import cv2
 from joblib import Memory
-from joblib.memory import CacheWarning
+from joblib.memory import CacheWarning, MemorizedFunc
 from platformdirs import user_cache_path
 
 from fer_prep.align.mesh import MeshFinder
@@ -33,6 +35,8 @@ from fer_prep.shards import ShardHead, StoredRecording, write_shard
 from fer_prep.stopwatch import Stopwatch, Timings
 from fer_prep.stored import ShardEntry, file_sha256
 
+# arguments that do not decide a track
+UNKEYED = {"align_file": ["path", "watch"], "keep_openface_track": ["make"]}
 _of_this_thread = threading.local()
 # what joblib warns of is looked up and said once; to catch a warning would catch those of other threads
 warnings.filterwarnings("ignore", category=CacheWarning)
@@ -266,11 +270,10 @@ def _cached_alignment(
     job: Job, sha256: str, setup: AlignSetup, watch: Stopwatch, ready: Result | None = None
 ) -> Alignment:
     """From the cache, else as it is ready, else made anew."""
-    memory, keys = Memory(setup.cache_dir, verbose=0), _keys(job, sha256, setup)
+    keys = _keys(job, sha256, setup)
     if setup.openface is None:
         with watch("cache"):
-            cached = memory.cache(align_file, ignore=["path", "watch"])
-            mesh_track: Alignment = cached(job.recording.path, watch, *keys)
+            mesh_track: Alignment = _remembering(align_file, setup.cache_dir)(job.recording.path, watch, *keys)
         return mesh_track
 
     def make() -> Alignment:
@@ -280,16 +283,27 @@ def _cached_alignment(
         return Alignment(result.track, result.fps, result.remark)
 
     with watch("cache"):
-        track: Alignment = memory.cache(keep_openface_track, ignore=["make"])(make, *keys)
+        track: Alignment = _remembering(keep_openface_track, setup.cache_dir)(make, *keys)
     return track
 
 
 def _is_cached(job: Job, sha256: str, setup: AlignSetup) -> bool:
-    memory = Memory(setup.cache_dir, verbose=0)
     keys = _keys(job, sha256, setup)
     if setup.openface is None:
-        return bool(memory.cache(align_file, ignore=["path", "watch"]).check_call_in_cache(None, None, *keys))
-    return bool(memory.cache(keep_openface_track, ignore=["make"]).check_call_in_cache(None, *keys))
+        return bool(_remembering(align_file, setup.cache_dir).check_call_in_cache(None, None, *keys))
+    return bool(_remembering(keep_openface_track, setup.cache_dir).check_call_in_cache(None, *keys))
+
+
+@cache
+def _remembering(function: Callable[..., Alignment], cache_dir: Path) -> MemorizedFunc:
+    """The function, with the memory that lies in a directory.
+
+    joblib looks once in a process whether a memory is of the function as it is now, whatever its directory. So each
+    directory gets a function object of its own.
+    """
+    own = update_wrapper(FunctionType(function.__code__, function.__globals__), function)
+    del own.__wrapped__
+    return Memory(cache_dir, verbose=0).cache(own, ignore=UNKEYED[function.__name__])
 
 
 def _keys(job: Job, sha256: str, setup: AlignSetup) -> tuple[str, int, int | None, str, str]:

@@ -170,6 +170,12 @@ def test_tracks_of_other_functions_and_of_older_code_are_counted_and_pruned(real
     assert not list(real.rglob("output.pkl"))
 
 
+def test_a_second_cache_in_one_process_knows_of_which_code_its_tracks_are(job_099: Job, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert not align(job_099, tmp_path / name).failure
+    assert [(tmp_path / name / FUNCTION / "func_code.py").is_file() for name in ("one", "two")] == [True, True]
+
+
 def test_what_killed_writers_left_goes_with_any_pruning_and_what_is_being_written_stays(tmp_path: Path) -> None:
     whole, dead, alive = plant(tmp_path, 1, 1, 1)
     for item in (dead, alive):
