@@ -134,6 +134,7 @@ def test_a_cluster_without_workers_is_said_and_waited_for(root: Path, expected: 
     assert digest(tmp_path / "out") == expected
 
 
+@pytest.mark.slow
 def test_no_scheduler_at_the_address_is_a_sentence_before_anything_is_touched(root: Path, tmp_path: Path) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -225,6 +226,7 @@ def test_a_worker_with_other_tools_is_named(root: Path, tmp_path: Path) -> None:
     assert " -> 4.0.0); install the same versions" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_tools_that_joins_later_ends_the_build(root: Path, expected: str, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(OTHER_OPENCV)
     out, cache = tmp_path / "out", tmp_path / "cache"

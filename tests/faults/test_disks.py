@@ -114,6 +114,7 @@ def test_a_directory_on_a_read_only_disk_is_a_sentence(root: Path, tmp_path: Pat
     assert f"choose another --{what}" in sentence
 
 
+@pytest.mark.slow
 def test_an_output_directory_that_is_removed_meanwhile_ends_the_build_with_a_sentence(
     root: Path, expected: str, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_recording_that_breaks_its_worker_is_a_row_with_a_reason(
     others_are_unharmed(out, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_recording_too_large_for_the_address_space_of_its_worker_is_a_row_with_a_reason(
     root: Path, tmp_path: Path
 ) -> None:

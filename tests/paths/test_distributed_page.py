@@ -200,6 +200,7 @@ def log_keys() -> dict[str, set[str]]:
     return {event: set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", keys))) for event, keys in rows}
 
 
+@pytest.mark.slow
 def test_the_slurm_job_whose_time_is_up_ends_with_130(home: Path) -> None:
     """The build waits for a worker that never comes, and `timeout` presses Ctrl-C once: that is an orderly end."""
     job, environment = slurm_job(home)
