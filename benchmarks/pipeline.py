@@ -36,6 +36,7 @@ from fer_prep.stages import align_file
 from fer_prep.stopwatch import Stopwatch, Timings
 
 ROUNDS = 3
+WORKERS_FRAMES = 4000
 SERIAL_FRAMES = 3000  # of short recordings: the plain loop is slow
 PIECES_OF_SUBJECT = 4  # and four variants of each: 1,200 frames in a shard
 SHORT = 12  # frames of a recording where memory is watched
@@ -212,9 +213,6 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
     bare += bare_stages(subjects[1::2])
     n, table = stage_table(out)
     cpu_s = sum(bare.cpu_s.values())
-    quarter = evenly(clips, n // 4)
-    short = n_frames(quarter)
-    one_s, two_s = (home.build(quarter, workers=workers)[0] for workers in (1, 2))
     return {
         "frames": (n, None, "higher"),
         **{f"bare {stage}, CPU ms per frame": (1000 * bare.cpu_s[stage] / n, None, "lower") for stage in bare.cpu_s},
@@ -224,10 +222,21 @@ def scaling(home: Home, clips: list[Clip]) -> dict[str, Measure]:
         "build, 2 workers, frames/s": (n / build_s, None, "higher"),
         "build, 2 workers: time that its stages waited for a core or the disk": (waiting(out), None, "lower"),
         "build, 2 workers / half of the bare stages": (2 * build_s / cpu_s, 1.15, "lower"),
-        f"1 worker, {short:,} frames of these: frames/s": (short / one_s, None, "higher"),
-        "2 workers, the same: frames/s": (short / two_s, None, "higher"),
-        "2 workers / 1 worker": (one_s / two_s, None, "higher"),
     }
+
+
+def workers(home: Home, clips: list[Clip]) -> dict[str, Measure]:
+    """One worker and two, in turns."""
+    n, seconds = n_frames(clips), {n_workers: list[float]() for n_workers in (1, 2)}
+    for _ in range(ROUNDS):
+        for n_workers, of in seconds.items():
+            of.append(home.build(clips, workers=n_workers)[0])
+    median = {n_workers: statistics.median(of) for n_workers, of in seconds.items()}
+    rates: dict[str, Measure] = {
+        f"{n_workers} worker{'s' * (n_workers > 1)}, {n:,} frames: frames/s, start included": (n / s, None, "higher")
+        for n_workers, s in median.items()
+    }
+    return rates | {"2 workers / 1 worker": (median[1] / median[2], None, "higher")}
 
 
 def bare_stages(subjects: Sequence[Subject]) -> Timings:
@@ -299,7 +308,7 @@ def memory(home: Home, clips: list[Clip]) -> dict[str, Measure]:
     return measures
 
 
-PARTS = ("stages", "scaling", "serial", "memory")
+PARTS = ("stages", "scaling", "workers", "serial", "memory")
 
 
 @click.command()
@@ -324,6 +333,8 @@ def main(data: Path, json_file: Path | None, frames: int, parts: tuple[str, ...]
             measures |= stages(home, real)
         if "scaling" in parts:
             measures |= scaling(home, everything)
+        if "workers" in parts:
+            measures |= workers(home, evenly(rendered, WORKERS_FRAMES))
         if "serial" in parts:
             _, out = home.build(real, workers=2)
             pieces = pieces_of([clip for clip in real if clip.subject in faces_throughout(out)], home.new())
