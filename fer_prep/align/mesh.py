@@ -7,6 +7,7 @@ Models: MediaPipe (Apache-2.0), see models/NOTICE. Decoding of their outputs: Me
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -27,6 +28,8 @@ MESH_TO_68 = np.array(
 )
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 MESH_SIDE = 192
+# two threads that read their first models at once find OpenCV's list of operators half filled
+_one_reads = Lock()
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,8 @@ class _Mesh:
 
 def _read_net(model: str) -> cv2.dnn.Net:
     # the new engine of OpenCV 5 returns only one output of a multi-output TFLite model; pyproject pins OpenCV below 5
-    return cv2.dnn.readNetFromTFLite(str(MODELS / model))
+    with _one_reads:
+        return cv2.dnn.readNetFromTFLite(str(MODELS / model))
 
 
 def _anchors(n_cells: int, per_cell: int) -> Floats:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -141,6 +143,20 @@ def test_the_track_does_not_depend_on_what_was_seen_before(frames: list[np.ndarr
     again = make_track(frames[:10], AlignRecipe(), MeshFinder())
     assert np.array_equal(first.rgb_NHWC, again.rgb_NHWC)
     assert np.array_equal(first.landmarks_N68x2, again.landmarks_N68x2)
+
+
+def test_many_threads_may_load_the_models_at_once_in_a_new_process() -> None:
+    at_once = (
+        "from threading import Barrier, Thread\n"
+        "from fer_prep.align.mesh import MeshFinder\n"
+        "start, made = Barrier(8), []\n"
+        "def make(): start.wait(); made.append(MeshFinder())\n"
+        "threads = [Thread(target=make) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "assert len(made) == 8\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", at_once], check=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
