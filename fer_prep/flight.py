@@ -87,15 +87,8 @@ class Flight(Generic[What]):
         Raises:
             ClusterLostError: the scheduler does not answer.
         """
-        now = time.monotonic()
-        if now - self._looked_at > CLUSTER_LOOK_S:
-            if self._client.status != "running":
-                raise _lost(self._client)
-            try:
-                self._n_threads = self._ask_for_threads()
-            except (OSError, CancelledError, RuntimeError) as error:
-                raise _lost(self._client) from error
-            self._looked_at = now
+        if time.monotonic() - self._looked_at > CLUSTER_LOOK_S:
+            self._look()
         return self._n_threads
 
     def send(
@@ -203,18 +196,28 @@ class Flight(Generic[What]):
         Raises:
             ClusterLostError: it is the scheduler.
         """
-        self._looked_at = float("-inf")
-        if self.n_threads >= 0:
-            for future, task in ended:
-                self._tasks[future.key] = (future, task)
-                self._ended.put(future)
+        self._look()
+        for future, task in ended:
+            self._tasks[future.key] = (future, task)
+            self._ended.put(future)
         return []
 
-    def _ask_for_threads(self) -> int:
-        threads: dict[str, int] = self._client.sync(
-            lambda: self._client.nthreads(asynchronous=True), callback_timeout=_patience_s()
-        )
-        return sum(threads.values())
+    def _look(self) -> None:
+        """Ask the scheduler for its workers' threads.
+
+        Raises:
+            ClusterLostError: it does not answer.
+        """
+        if self._client.status != "running":
+            raise _lost(self._client)
+        self._looked_at = time.monotonic()
+        try:
+            threads: dict[str, int] = self._client.sync(
+                lambda: self._client.nthreads(asynchronous=True), callback_timeout=_patience_s()
+            )
+        except (OSError, CancelledError, RuntimeError) as error:
+            raise _lost(self._client) from error
+        self._n_threads = sum(threads.values())
 
     def _failed(self, task: _Task[What], error: Exception) -> list[Landed[What]]:
         if not isinstance(error, KilledWorker):

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from fer_prep.corpora import Recording, Remark
 from fer_prep.decode import open_recording
 from fer_prep.errors import RecordingError
 from fer_prep.kept_groups import keep_groups
-from fer_prep.ledger import LedgerRow, read_ledger
+from fer_prep.ledger import LedgerRow, read_ledger, rows_of
 from fer_prep.output import check_writable, leftovers, other_recipe, read_index, refuse_foreign
 from fer_prep.plan import Plan, Subject, plan_shards
 from fer_prep.recipe import ClipRecipe
@@ -201,16 +201,17 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
         return Existing(other_recipe=tuple(changes))
     plan = keep_groups(plan, out, rebuild=rebuild)
     shards = plan_shards(plan, out)
-    there, missing = _part(shards, lambda shard: shard.path.exists())
+    there = [shard for shard in shards if shard.path.exists()]
+    names = {shard.path.name for shard in there}
     rows, listed = read_ledger(out), read_index(out)
-    absent = {shard.path.name: _why_absent(shard, rows) for shard in missing}
+    absent = {shard.path.name: _why_absent(shard, rows) for shard in shards if shard.path.name not in names}
     new = tuple(name for name, reason in absent.items() if not reason)
     if rebuild:
         reason = f"recipe changed: {'; '.join(changes)}" if changes else "--rebuild"
         return Existing(rebuilt=tuple((shard.path.name, reason) for shard in there), new=new)
 
     def check(shard: Subject) -> Kept:
-        known = {job.recording.id: rows[job.recording.id] for job in shard.jobs if job.recording.id in rows}
+        known = rows_of(shard.recordings, rows)
         return check_existing(shard.path, shard.head, shard.jobs, known, listed.get(shard.path.name))
 
     verdicts = Parallel(n_jobs=workers, prefer="threads")(delayed(check)(shard) for shard in there)
@@ -228,18 +229,9 @@ def compare(plan: Plan, out: Path, *, workers: int, rebuild: bool) -> Existing:
     )
 
 
-def _part(shards: Iterable[Subject], wanted: Callable[[Subject], bool]) -> tuple[list[Subject], list[Subject]]:
-    """Those that are wanted, and the others."""
-    parts: tuple[list[Subject], list[Subject]] = ([], [])
-    for shard in shards:
-        parts[not wanted(shard)].append(shard)
-    return parts
-
-
 def _why_absent(shard: Subject, rows: Mapping[str, LedgerRow]) -> str:
     """Why the shard of a subject that was built before is not there; empty: it never was."""
-    found = [rows[job.recording.id] for job in shard.jobs if job.recording.id in rows]
-    known = [row for row in found if row.subject == shard.head.subject]
+    known = [row for row in rows_of(shard.recordings, rows).values() if row.subject == shard.head.subject]
     if not known:
         return ""
     return "shard is gone" if any(row.status != "failed" for row in known) else "failed recordings tried again"

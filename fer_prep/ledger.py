@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -115,6 +115,11 @@ def read_ledger(directory: Path) -> dict[str, LedgerRow]:
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise FerPrepError(f"{path} is no ledger of fer-prep ({error}); delete it and build again") from error
     return {row.recording: row for row in rows}
+
+
+def rows_of(ids: Iterable[str], rows: Mapping[str, LedgerRow]) -> dict[str, LedgerRow]:
+    """Those rows that there are of some recordings, in the order of the recordings."""
+    return {name: rows[name] for name in ids if name in rows}
 
 
 def _parse(values: dict[str, str]) -> LedgerRow:

@@ -16,7 +16,7 @@ from distributed import Client
 from fer_prep.errors import FerPrepError
 from fer_prep.flight import DiedError, Flight, Landed
 from fer_prep.interrupt import Interrupted, hearing_ctrl_c
-from fer_prep.ledger import LedgerRow, append_ledger, write_ledger
+from fer_prep.ledger import LedgerRow, append_ledger, rows_of, write_ledger
 from fer_prep.listener import Listener
 from fer_prep.output import forget_index, read_index, shard_key
 from fer_prep.places import Places, StrangeWorkerError, at_the_same_places
@@ -99,9 +99,7 @@ class Pipeline:
         with Flight[Subject](client) as flight:
             while not stopped():
                 for subject in islice(waiting, self._room(flight, len(flight))):
-                    known = {
-                        j.recording.id: old_rows[j.recording.id] for j in subject.jobs if j.recording.id in old_rows
-                    }
+                    known = rows_of(subject.recordings, old_rows)
                     arguments = (subject.path, subject.head, subject.jobs, known, listed.get(subject.path.name))
                     self._send(flight, subject, check_existing, *arguments)
                 if not len(flight):

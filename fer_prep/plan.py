@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR
@@ -97,6 +97,11 @@ class Subject:
     path: Path
     head: ShardHead
     jobs: tuple[Job, ...]
+
+    @property
+    def recordings(self) -> Iterator[str]:
+        """Their ids."""
+        return (job.recording.id for job in self.jobs)
 
 
 def best_batch_size(startup_s: float, n_recordings: int, n_workers: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_prep.errors import FerPrepError, RecordingError
-from fer_prep.ledger import LedgerRow
+from fer_prep.ledger import LedgerRow, rows_of
 from fer_prep.output import shard_key
 from fer_prep.recipe import changed_fields
 from fer_prep.shards import ShardHead
@@ -76,7 +76,7 @@ def _changed_plan(content: ShardContent, head: ShardHead, jobs: Sequence[Job]) -
 
 def _unfinished_business(content: ShardContent, jobs: Sequence[Job], rows: Mapping[str, LedgerRow]) -> str:
     """What the ledger says of recordings that are not in the shard, or says differently than the shard."""
-    known = [rows[job.recording.id] for job in jobs if job.recording.id in rows]
+    known = rows_of((job.recording.id for job in jobs), rows).values()
     failed = sum(row.status == "failed" for row in known)
     if failed:
         return f"{failed} failed recording{'s' if failed > 1 else ''} tried again"

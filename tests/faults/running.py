@@ -15,6 +15,7 @@ import psutil
 
 from fer_prep.output import directory_digest
 
+HARD = "003_fear_1.mp4"  # for tests in which one recording is too much
 SUBJECTS, LABELS = ("001", "003", "005", "006"), ("anger", "fear", "happiness", "surprise")
 
 
@@ -142,3 +143,20 @@ def kill_all(pid: int, blow: signal.Signals = signal.SIGKILL) -> None:
             member.send_signal(blow)
         except psutil.NoSuchProcess:
             continue
+
+
+def trap(home: Path, body: str) -> str:
+    """Option of a worker that runs a piece of code whenever it is given the hard recording."""
+    path = home / "trap.py"
+    path.write_text(
+        "import fer_prep.stages as stages\n"
+        "original = getattr(stages.align_recording, 'original', stages.align_recording)  # preloaded twice\n"
+        "def meet():"
+        f"{body}"
+        "def align_recording(job, setup):\n"
+        f"    if job.recording.id == {HARD!r}: meet()\n"
+        "    return original(job, setup)\n"
+        "align_recording.original = original\n"
+        "stages.align_recording = align_recording\n"
+    )
+    return f"--preload={path}"

@@ -9,7 +9,19 @@ from pathlib import Path
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from running import DaskCluster, command, dask_cluster, digest, run, start, tracks, wait_for, worker_processes
+from running import (
+    HARD,
+    DaskCluster,
+    command,
+    dask_cluster,
+    digest,
+    run,
+    start,
+    tracks,
+    trap,
+    wait_for,
+    worker_processes,
+)
 
 from fer_prep import build as building
 from fer_prep.errors import FerPrepError, UsageError
@@ -263,26 +275,17 @@ def test_a_recording_that_kills_its_workers_is_a_row_and_others_are_not_blamed(
     root: Path, tmp_path: Path, shared_data: Path
 ) -> None:
     """The worker dies of one recording each time; whoever waited behind it is tried again."""
-    trap = tmp_path / "trap.py"
-    trap.write_text(
-        "import os, fer_prep.stages as stages\n"
-        "original = getattr(stages.align_recording, 'original', stages.align_recording)  # preloaded twice\n"
-        "def align_recording(job, setup):\n"
-        "    if job.recording.id == '003_fear_1.mp4': os._exit(9)\n"
-        "    return original(job, setup)\n"
-        "align_recording.original = original\n"
-        "stages.align_recording = align_recording\n"
-    )
     plan, faults = make_plan(dataset="manifest", root=root), Faults()
+    deadly = trap(tmp_path, "\n    import os; os._exit(9)\n")
     with dask_cluster(tmp_path, 0) as cluster:
         for _ in range(2):
-            cluster.add_worker(f"--preload={trap}")
+            cluster.add_worker(deadly)
         cluster.wait_for_workers(2)
         result = building.build(
             plan, out=tmp_path / "out", cache=tmp_path / "cache", scheduler=cluster.address, listener=faults
         )
     failed = {row.recording: row.kind for row in result.rows if row.status == "failed"}
-    assert failed == {"003_fear_1.mp4": "worker died"}
+    assert failed == {HARD: "worker died"}
     assert faults.sentences
 
 

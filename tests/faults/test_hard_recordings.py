@@ -7,14 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from running import command, dask_cluster, local_workers, run, start, tracks, wait_for
+from running import HARD, command, dask_cluster, local_workers, run, start, tracks, trap, wait_for
 
 from fer_prep.ledger import LedgerRow, read_ledger
 from fer_prep.stored import file_sha256
 
 pytest_plugins = ["faults_fixtures"]
 
-HARD = "003_fear_1.mp4"
 GREEDY = """
     import time, numpy as np
     kept = [np.ones(25 << 20, np.uint8)]
@@ -24,23 +23,6 @@ GREEDY = """
 DEFECT = """
     raise ZeroDivisionError("a defect")
 """
-
-
-def trap(home: Path, body: str) -> str:
-    """Option of a worker that runs a piece of code whenever it is given the hard recording."""
-    path = home / "trap.py"
-    path.write_text(
-        "import fer_prep.stages as stages\n"
-        "original = getattr(stages.align_recording, 'original', stages.align_recording)  # preloaded twice\n"
-        "def meet():"
-        f"{body}"
-        "def align_recording(job, setup):\n"
-        f"    if job.recording.id == {HARD!r}: meet()\n"
-        "    return original(job, setup)\n"
-        "align_recording.original = original\n"
-        "stages.align_recording = align_recording\n"
-    )
-    return f"--preload={path}"
 
 
 def failed(out: Path) -> dict[str, LedgerRow]:
