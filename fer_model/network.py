@@ -6,8 +6,10 @@ Axes: T time, B clips of a batch, C channels, H rows, W columns, K classes.
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
+from torch.utils.checkpoint import checkpoint
 
 from fer_model.cells import EnhancedConvLSTM
 
@@ -23,6 +25,7 @@ class Stream(nn.Module):
         channels: hidden channels, one number per layer.
         kernels: side of the kernels, one number per layer.
         spatial_skip, temporal_skip, norm_groups: see EnhancedConvLSTM.
+        checkpoint_layers: keep only the inputs of the layers, and compute each again on the way back.
 
     Raises:
         ValueError: `input_size` is too small for the number of layers, or the lists differ in length.
@@ -38,8 +41,10 @@ class Stream(nn.Module):
         spatial_skip: bool,
         temporal_skip: bool,
         norm_groups: int | None,
+        checkpoint_layers: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpoint_layers = checkpoint_layers
         if input_size < 2 ** len(channels):
             raise ValueError(f"{len(channels)} poolings need an input_size of {2 ** len(channels)}, not {input_size}")
         layers, size = [], input_size
@@ -64,11 +69,20 @@ class Stream(nn.Module):
         """Features (B, n_features) of the last time step."""
         x_TBCHW = x_BTCHW.transpose(0, 1)
         n_steps, n_clips = x_TBCHW.shape[:2]
-        x_NCHW = x_TBCHW.flatten(0, 1).contiguous()
+        # tensor cores take channels last; on a CPU the copies that this needs cost more than it gains
+        memory = torch.channels_last if x_TBCHW.is_cuda else torch.contiguous_format
+        x_NCHW = x_TBCHW.flatten(0, 1).contiguous(memory_format=memory)
         for layer in self.layers:
-            h_TBCHW = layer(x_NCHW.view(n_steps, n_clips, *x_NCHW.shape[1:]))
-            x_NCHW = max_pool2d(h_TBCHW.flatten(0, 1), 2)
+            x_TBCHW = x_NCHW.unflatten(0, (n_steps, n_clips))
+            if self.checkpoint_layers and torch.is_grad_enabled():
+                x_NCHW = checkpoint(_pooled, layer, x_TBCHW, use_reentrant=False)
+            else:
+                x_NCHW = _pooled(layer, x_TBCHW)
         return x_NCHW[-n_clips:].flatten(1)
+
+
+def _pooled(layer: nn.Module, x_TBCHW: Tensor) -> Tensor:
+    return max_pool2d(layer(x_TBCHW).flatten(0, 1), 2)
 
 
 class TwoStreamNetwork(nn.Module):
@@ -77,7 +91,7 @@ class TwoStreamNetwork(nn.Module):
     Args:
         n_classes: number of logits.
         hidden_features: widths of the fully connected layers before the last.
-        input_size, channels, kernels, spatial_skip, temporal_skip, norm_groups: see Stream.
+        input_size, channels, kernels, spatial_skip, temporal_skip, norm_groups, checkpoint_layers: see Stream.
     """
 
     def __init__(
@@ -91,6 +105,7 @@ class TwoStreamNetwork(nn.Module):
         temporal_skip: bool,
         norm_groups: int | None,
         hidden_features: Sequence[int],
+        checkpoint_layers: bool = False,
     ) -> None:
         super().__init__()
         self.rgb, self.flow = (
@@ -102,6 +117,7 @@ class TwoStreamNetwork(nn.Module):
                 spatial_skip=spatial_skip,
                 temporal_skip=temporal_skip,
                 norm_groups=norm_groups,
+                checkpoint_layers=checkpoint_layers,
             )
             for in_channels in (RGB_CHANNELS, FLOW_CHANNELS)
         )

@@ -5,7 +5,8 @@ import torch
 from literal import literal_layer, literal_weights, named_blocks
 from torch import Tensor
 
-from fer_model.cells import EnhancedConvLSTM
+from fer_model.cells import EnhancedConvLSTM, advance
+from fer_model.compiling import compile_steps
 from fer_model.config import Variant
 
 VARIANTS = list(Variant)
@@ -29,15 +30,68 @@ def make_layer(variant: Variant, *, size: int = 5, kernel_size: int = 3) -> Enha
     return layer
 
 
-def make_input(n_steps: int, *, size: int = 5) -> Tensor:
+def make_input(n_steps: int, *, size: int = 5, n_clips: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(n_steps, 2, 3, size, size + 1, dtype=torch.float64, generator=generator).requires_grad_()
+    return torch.randn(n_steps, n_clips, 3, size, size + 1, dtype=torch.float64, generator=generator).requires_grad_()
 
 
-@pytest.mark.parametrize("n_steps", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_steps", range(1, 21))
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_fast_layer_equals_the_equations_forward_and_in_every_gradient(variant: Variant, n_steps: int) -> None:
-    layer, x = make_layer(variant), make_input(n_steps)
+    assert_equal_to_the_equations(make_layer(variant), make_input(n_steps))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_fast_layer_equals_the_equations_for_one_clip_of_one_pixel_by_two(variant: Variant) -> None:
+    assert_equal_to_the_equations(make_layer(variant, size=1, kernel_size=5), make_input(4, size=1, n_clips=1))
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_compiled_steps_equal_the_equations(variant: Variant, backend: str) -> None:
+    layer = make_layer(variant)
+    compile_steps(layer, n_clips=2, backend=backend)
+    assert_equal_to_the_equations(layer, make_input(4))
+
+
+def test_compiled_steps_are_for_training_batches_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = make_layer(Variant.ENHANCED)
+
+    def compiled(*_: object, **__: object) -> tuple[Tensor, Tensor]:
+        raise RuntimeError("the compiled step was taken")
+
+    monkeypatch.setattr(layer, "compiled", compiled)
+    monkeypatch.setattr(layer, "compiled_clips", 2)
+    layer(make_input(3, n_clips=1))
+    with torch.no_grad():
+        layer(make_input(3))
+    with pytest.raises(RuntimeError, match="compiled step was taken"):
+        layer(make_input(3))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_in_16_bits_hidden_states_are_near_those_in_32(variant: Variant) -> None:
+    layer, x = make_layer(variant).float(), make_input(16).detach().float()
+    layer.reset_parameters()
+    with torch.no_grad():
+        expected = layer(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = layer(x)
+    assert (expected.dtype, found.dtype) == (torch.float32, torch.bfloat16)
+    error = float((found.float() - expected).norm() / expected.norm())
+    assert 0 < error < 2e-2
+
+
+def test_the_cell_state_of_16_bit_sums_has_32_bits() -> None:
+    sums = torch.randn(2, 28, 5, 5).bfloat16()
+    c, h = advance(
+        sums, None, None, torch.randn(2, 4, 5, 5), torch.randn(3, 4, 5, 5), torch.ones(4), torch.zeros(4),
+        temporal_skip=True, spatial_skip=True, norm_groups=2,
+    )  # fmt: skip
+    assert (c.dtype, h.dtype) == (torch.float32, torch.bfloat16)
+
+
+def assert_equal_to_the_equations(layer: EnhancedConvLSTM, x: Tensor) -> None:
     weights = literal_weights(layer)
     x_literal = x.detach().transpose(0, 1).clone().requires_grad_()
 
