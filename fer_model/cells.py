@@ -53,7 +53,7 @@ def advance(
     if lstm_BSHW is not None:
         lstm = lstm + lstm_BSHW
     sigmoids, candidate = torch.split(lstm, [3 * channels, channels], dim=1)
-    sigmoids_BGCHW = sigmoids.unflatten(1, (3, channels))
+    sigmoids_BGCHW = sigmoids.view(len(sigmoids), 3, *candidate.shape[1:])
     if c_BCHW is not None:
         sigmoids_BGCHW = sigmoids_BGCHW + peephole_GCHW * c_BCHW.unsqueeze(1)
     i, f, o = sigmoids_BGCHW.sigmoid().unbind(1)
@@ -166,7 +166,7 @@ class EnhancedConvLSTM(nn.Module):
         no_bias = self.bias.new_zeros(self.spatial_skip * self.hidden_channels)  # Wxr*x has none
         bias = torch.cat([self.bias, no_bias])
         sums = conv2d(x_TBCHW.flatten(0, 1), self.input_weight, bias, padding=self.kernel_size // 2)
-        return sums.unflatten(0, x_TBCHW.shape[:2])
+        return sums.view(*x_TBCHW.shape[:2], *sums.shape[1:])
 
     def _recurrent_sums(self, h_BCHW: Tensor, *, steps_left: int) -> tuple[Tensor | None, Tensor | None]:
         """What h adds to (i f o c) at the next step and to (s s~) at the one after; None where no such step comes."""

@@ -73,7 +73,7 @@ class Stream(nn.Module):
         memory = torch.channels_last if x_TBCHW.is_cuda else torch.contiguous_format
         x_NCHW = x_TBCHW.flatten(0, 1).contiguous(memory_format=memory)
         for layer in self.layers:
-            x_TBCHW = x_NCHW.unflatten(0, (n_steps, n_clips))
+            x_TBCHW = x_NCHW.view(n_steps, n_clips, *x_NCHW.shape[1:])
             if self.checkpoint_layers and torch.is_grad_enabled():
                 x_NCHW = checkpoint(_pooled, layer, x_TBCHW, use_reentrant=False)
             else:
