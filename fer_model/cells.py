@@ -4,73 +4,15 @@ Axes: T time, B clips of a batch, C channels, S stacked channels, H rows, W colu
 
 Fast form of eq. 2 of the paper. The input convolutions do not depend on time: all T frames go through one convolution
 for all of their weights. h[t] goes through one convolution for all recurrent weights; the LSTM part of the result is
-used at t+1, the temporal skip's part at t+2. What is left of a step, `advance`, is a pure function of sums of
-convolutions, which can be compiled (fer_model/compiling.py). The literal form, one line per equation, is
+used at t+1, the temporal skip's part at t+2 (fer_model/recurrence.py). The literal form, one line per equation, is
 tests/model/literal.py.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, group_norm
+from torch.nn.functional import conv2d
 
-Advance: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
-
-
-def advance(
-    sums_BSHW: Tensor,
-    lstm_BSHW: Tensor | None,
-    temporal_BSHW: Tensor | None,
-    c_BCHW: Tensor | None,
-    peephole_GCHW: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    *,
-    temporal_skip: bool,
-    spatial_skip: bool,
-    norm_groups: int,
-) -> tuple[Tensor, Tensor]:
-    """One time step of eq. 2 after its convolutions: (c, h).
-
-    Sums and h may be of a lower precision; gates, cell state and the statistics of GroupNorm have the peepholes'.
-
-    Args:
-        sums_BSHW: what x[t] and the biases add to i f o c [s s~] [r].
-        lstm_BSHW: what h[t-1] adds to i f o c; None: nothing yet.
-        temporal_BSHW: what h[t-2] adds to s s~; None: nothing yet.
-        c_BCHW: the cell state one step back; None: zero.
-        peephole_GCHW: weights of c[t-1] in i f o, one for each location.
-        gamma, beta: of the GroupNorm.
-        temporal_skip, spatial_skip: have the terms s∘s~, Wxr*x.
-        norm_groups: groups of the GroupNorm; 0: there is none.
-    """
-    channels, exact = peephole_GCHW.shape[1], peephole_GCHW.dtype
-    lstm, temporal, residual = torch.split(
-        sums_BSHW.to(exact), [4 * channels, 2 * channels * temporal_skip, channels * spatial_skip], dim=1
-    )
-    if lstm_BSHW is not None:
-        lstm = lstm + lstm_BSHW
-    sigmoids, candidate = torch.split(lstm, [3 * channels, channels], dim=1)
-    sigmoids_BGCHW = sigmoids.view(len(sigmoids), 3, *candidate.shape[1:])
-    if c_BCHW is not None:
-        sigmoids_BGCHW = sigmoids_BGCHW + peephole_GCHW * c_BCHW.unsqueeze(1)
-    i, f, o = sigmoids_BGCHW.sigmoid().unbind(1)
-    c = i * candidate.tanh()
-    if c_BCHW is not None:
-        c = c + f * c_BCHW
-    h = o * c.tanh()
-    if temporal_skip:
-        if temporal_BSHW is not None:
-            temporal = temporal + temporal_BSHW
-        gate, skipped = temporal.chunk(2, dim=1)
-        h = h + gate.sigmoid() * skipped.tanh()
-    if spatial_skip:
-        h = h + residual
-    if norm_groups:
-        h = group_norm(h, norm_groups, gamma, beta)
-    return c, h.to(sums_BSHW.dtype)
+from fer_model.recurrence import Advance, Recurrence, Terms, advance
 
 
 class EnhancedConvLSTM(nn.Module):
@@ -119,6 +61,7 @@ class EnhancedConvLSTM(nn.Module):
         self.kernel_size = kernel_size
         self.spatial_skip = spatial_skip
         self.temporal_skip = temporal_skip
+        self.terms = Terms(temporal_skip=temporal_skip, spatial_skip=spatial_skip, norm_groups=norm_groups or 0)
         self.n_gates = 6 if temporal_skip else 4
         n_inputs = self.n_gates + spatial_skip
         kernel = (kernel_size, kernel_size)
@@ -146,35 +89,22 @@ class EnhancedConvLSTM(nn.Module):
 
         Under torch.autocast, convolutions and h are of the lower precision, what `advance` computes is not.
         """
-        n_steps, n_clips = x_TBCHW.shape[:2]
-        advance_ = self.compiled if n_clips == self.compiled_clips and torch.is_grad_enabled() else advance
+        compiled = torch.is_grad_enabled() and x_TBCHW.shape[1] == self.compiled_clips
         gamma, beta = (None, None) if self.norm is None else (self.norm.weight, self.norm.bias)
-        h_steps: list[Tensor] = []
-        c_BCHW = lstm_1 = temporal_1 = temporal_2 = None  # what h[t-1], h[t-1] and h[t-2] add to the gates at t
-        for t, sums_BSHW in enumerate(self._input_sums(x_TBCHW).unbind(0)):
-            c_BCHW, h_BCHW = advance_(
-                sums_BSHW, lstm_1, temporal_2, c_BCHW, self.peephole_GCHW, gamma, beta,
-                temporal_skip=self.temporal_skip, spatial_skip=self.spatial_skip,
-                norm_groups=0 if self.norm is None else self.norm.num_groups,
-            )  # fmt: skip
-            h_steps.append(h_BCHW)
-            temporal_2 = temporal_1
-            lstm_1, temporal_1 = self._recurrent_sums(h_BCHW, steps_left=n_steps - 1 - t)
-        return torch.stack(h_steps)
+        sums_TBSHW = self._input_sums(x_TBCHW)
+        h_TBCHW: Tensor = Recurrence.apply(
+            sums_TBSHW,
+            self.recurrent_weight.to(sums_TBSHW.dtype),
+            self.peephole_GCHW,
+            gamma,
+            beta,
+            self.terms,
+            self.compiled if compiled else advance,
+        )
+        return h_TBCHW
 
     def _input_sums(self, x_TBCHW: Tensor) -> Tensor:
         no_bias = self.bias.new_zeros(self.spatial_skip * self.hidden_channels)  # Wxr*x has none
         bias = torch.cat([self.bias, no_bias])
         sums = conv2d(x_TBCHW.flatten(0, 1), self.input_weight, bias, padding=self.kernel_size // 2)
         return sums.view(*x_TBCHW.shape[:2], *sums.shape[1:])
-
-    def _recurrent_sums(self, h_BCHW: Tensor, *, steps_left: int) -> tuple[Tensor | None, Tensor | None]:
-        """What h adds to (i f o c) at the next step and to (s s~) at the one after; None where no such step comes."""
-        if steps_left == 0:
-            return None, None
-        n_lstm = 4 * self.hidden_channels
-        if steps_left == 1:
-            return conv2d(h_BCHW, self.recurrent_weight[:n_lstm], padding=self.kernel_size // 2), None
-        sums = conv2d(h_BCHW, self.recurrent_weight, padding=self.kernel_size // 2)
-        lstm, temporal = torch.split(sums, [n_lstm, sums.shape[1] - n_lstm], dim=1)
-        return lstm, temporal if self.temporal_skip else None

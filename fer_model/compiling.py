@@ -10,8 +10,9 @@ import shutil
 import torch
 from torch import nn
 
-from fer_model.cells import EnhancedConvLSTM, advance
+from fer_model.cells import EnhancedConvLSTM
 from fer_model.errors import ArgumentError
+from fer_model.recurrence import advance
 
 GRAPHS = 256
 """How many shapes of `advance` may be compiled; torch's own limit, 8, is for functions that should have had one."""

@@ -1,0 +1,203 @@
+"""The time steps of an Enhanced ConvLSTM layer: sums of the input convolutions in, hidden states out.
+
+Axes: T time, B clips of a batch, C channels, S stacked channels, H rows, W columns, G gates.
+
+Between the input and the recurrent convolutions lies `advance`, a pure function of their sums, which can be compiled
+(fer_model/compiling.py). Autograd would keep what each step computes. Here the sums and c are kept alone:
+
+* `_complete` adds what h[t-1] and h[t-2] contribute to the sums, in their place;
+* `_pull_back` computes a step again on the way back, and its gradient takes the place of the sums;
+* `_weight_gradient` is computed once over all steps, not once for each.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import conv2d, group_norm
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+Advance: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """Which terms a layer has."""
+
+    temporal_skip: bool
+    """s∘s~"""
+    spatial_skip: bool
+    """Wxr*x"""
+    norm_groups: int
+    """Of the GroupNorm; 0: there is none."""
+
+
+def advance(
+    sums_BSHW: Tensor,
+    c_BCHW: Tensor,
+    peephole_GCHW: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    *,
+    temporal_skip: bool,
+    spatial_skip: bool,
+    norm_groups: int,
+) -> tuple[Tensor, Tensor]:
+    """One time step of eq. 2 after its convolutions: (c, h).
+
+    Sums and h may be of a lower precision; gates, cell state and the statistics of GroupNorm have the peepholes'.
+
+    Args:
+        sums_BSHW: what x[t], h[t-1], h[t-2] and the biases add to i f o c [s s~] [r].
+        c_BCHW: the cell state one step back.
+        peephole_GCHW: weights of c[t-1] in i f o, one for each location.
+        gamma, beta: of the GroupNorm.
+        temporal_skip, spatial_skip, norm_groups: see Terms.
+    """
+    channels = c_BCHW.shape[1]
+    gates, candidate, temporal, residual = torch.split(
+        sums_BSHW.to(peephole_GCHW.dtype),
+        [3 * channels, channels, 2 * channels * temporal_skip, channels * spatial_skip],
+        dim=1,
+    )
+    gates_BGCHW = gates.view(len(gates), 3, *c_BCHW.shape[1:]) + peephole_GCHW * c_BCHW.unsqueeze(1)
+    i, f, o = gates_BGCHW.sigmoid().unbind(1)
+    c = f * c_BCHW + i * candidate.tanh()
+    h = o * c.tanh()
+    if temporal_skip:
+        gate, skipped = temporal.chunk(2, dim=1)
+        h = h + gate.sigmoid() * skipped.tanh()
+    if spatial_skip:
+        h = h + residual
+    if norm_groups:
+        h = group_norm(h, norm_groups, gamma, beta)
+    return c, h.to(sums_BSHW.dtype)
+
+
+class Recurrence(torch.autograd.Function):
+    """All time steps, from zero initial states; see `Recurrence.forward`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        sums_TBSHW: Tensor,
+        recurrent_weight: Tensor,
+        peephole_GCHW: Tensor,
+        gamma: Tensor | None,
+        beta: Tensor | None,
+        terms: Terms,
+        advance_: Advance,
+    ) -> Tensor:
+        """Hidden states h_TBCHW.
+
+        Args:
+            sums_TBSHW: what x[t] and the biases add to i f o c [s s~] [r]; overwritten.
+            recurrent_weight: kernels of h in i f o c [s s~], stacked; of the precision of the sums.
+            peephole_GCHW, gamma, beta: see `advance`.
+            terms: which terms there are.
+            advance_: `advance`, or it compiled.
+        """
+        n_steps, n_clips = sums_TBSHW.shape[:2]
+        c_BCHW = peephole_GCHW.new_zeros(n_clips, *peephole_GCHW.shape[1:])
+        h_TBCHW = _empty_states(sums_TBSHW, channels=c_BCHW.shape[1])
+        c_steps = []
+        recurrent: list[Tensor | None] = [None, None]  # what h[t-2] and h[t-1] add
+        for t, sums_BSHW in enumerate(sums_TBSHW):
+            _complete(sums_BSHW, *recurrent, n_lstm=4 * c_BCHW.shape[1])
+            c_steps.append(c_BCHW)
+            c_BCHW, h_TBCHW[t] = advance_(sums_BSHW, c_BCHW, peephole_GCHW, gamma, beta, **vars(terms))
+            recurrent = [recurrent[1], _convolve(h_TBCHW[t], recurrent_weight, steps_left=n_steps - 1 - t)]
+        ctx.save_for_backward(sums_TBSHW, h_TBCHW, recurrent_weight, peephole_GCHW, gamma, beta, *c_steps)
+        ctx.terms, ctx.advance = terms, advance_
+        return h_TBCHW
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, dh_TBCHW: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of what `forward` took."""
+        sums_TBSHW, h_TBCHW, recurrent_weight, *weights, = ctx.saved_tensors
+        peephole_GCHW, gamma, beta, *c_steps = weights
+        n_steps = len(sums_TBSHW)
+        dc_BCHW = torch.zeros_like(c_steps[0])
+        totals = [None if weight is None else torch.zeros_like(weight) for weight in (peephole_GCHW, gamma, beta)]
+        for t in reversed(range(n_steps)):
+            dh_BCHW = dh_TBCHW[t]
+            if t < n_steps - 1:
+                dh_BCHW = dh_BCHW + _convolve_back(sums_TBSHW[t + 1 : t + 3], recurrent_weight, shape=dh_BCHW.shape)
+            dsums_BSHW, dc_BCHW, *dweights = _pull_back(
+                ctx.advance, ctx.terms, (sums_TBSHW[t], c_steps[t], peephole_GCHW, gamma, beta), (dc_BCHW, dh_BCHW)
+            )
+            sums_TBSHW[t] = dsums_BSHW
+            for total, dweight in zip(totals, dweights, strict=True):
+                if total is not None:
+                    total += dweight
+        return sums_TBSHW, _weight_gradient(sums_TBSHW, h_TBCHW, recurrent_weight), *totals, None, None
+
+
+def _empty_states(sums_TBSHW: Tensor, *, channels: int) -> Tensor:
+    """Room for the hidden states, in the order of memory that the convolutions use."""
+    n_steps, n_clips, _, height, width = sums_TBSHW.shape
+    last = sums_TBSHW[0].is_contiguous(memory_format=torch.channels_last)
+    memory = torch.channels_last if last and not sums_TBSHW.is_contiguous() else torch.contiguous_format
+    like = {"dtype": sums_TBSHW.dtype, "device": sums_TBSHW.device}
+    states = torch.empty(n_steps * n_clips, channels, height, width, memory_format=memory, **like)
+    return states.view(n_steps, n_clips, channels, height, width)
+
+
+def _complete(
+    sums_BSHW: Tensor, two_back_BSHW: Tensor | None, one_back_BSHW: Tensor | None, *, n_lstm: int
+) -> None:
+    """Add to the sums what h[t-1] contributes to i f o c, the first `n_lstm`, and h[t-2] to s s~."""
+    if one_back_BSHW is not None:
+        sums_BSHW[:, :n_lstm] += one_back_BSHW[:, :n_lstm]
+    if two_back_BSHW is not None and two_back_BSHW.shape[1] > n_lstm:
+        sums_BSHW[:, n_lstm : two_back_BSHW.shape[1]] += two_back_BSHW[:, n_lstm:]
+
+
+def _convolve(h_BCHW: Tensor, weight: Tensor, *, steps_left: int) -> Tensor | None:
+    """What h contributes to i f o c at the next step and to s s~ at the one after, as far as these steps exist."""
+    if steps_left == 0:
+        return None
+    used = weight if steps_left > 1 else weight[: 4 * h_BCHW.shape[1]]
+    return conv2d(h_BCHW, used, padding=weight.shape[-1] // 2)
+
+
+def _convolve_back(dsums_TBSHW: Tensor, weight: Tensor, *, shape: torch.Size) -> Tensor:
+    """The gradient of h through the convolutions of the next step and, where it exists, the one after."""
+    n_lstm = 4 * shape[1]
+    dsums_BSHW = dsums_TBSHW[0, :, :n_lstm]
+    if len(dsums_TBSHW) > 1 and len(weight) > n_lstm:
+        dsums_BSHW = torch.cat([dsums_BSHW, dsums_TBSHW[1, :, n_lstm : len(weight)]], dim=1)
+    return conv2d_input(shape, weight[: dsums_BSHW.shape[1]], dsums_BSHW, padding=weight.shape[-1] // 2)
+
+
+def _pull_back(
+    advance_: Advance,
+    terms: Terms,
+    arguments: tuple[Tensor | None, ...],
+    gradients: tuple[Tensor, Tensor],
+) -> list[Tensor | None]:
+    """Gradients of the arguments of `advance`, from those of (c, h); None where an argument is."""
+    with torch.enable_grad():
+        leaves = [None if argument is None else argument.detach().requires_grad_() for argument in arguments]
+        results = advance_(*leaves, **vars(terms))
+        found = iter(torch.autograd.grad(results, [leaf for leaf in leaves if leaf is not None], gradients))
+    return [None if leaf is None else next(found) for leaf in leaves]
+
+
+def _weight_gradient(dsums_TBSHW: Tensor, h_TBCHW: Tensor, weight: Tensor) -> Tensor:
+    """The gradient of the recurrent kernels: h[t] was convolved into i f o c at t+1 and into s s~ at t+2."""
+    n_lstm = 4 * h_TBCHW.shape[2]
+    parts = []
+    for steps, kernels in ((1, slice(0, n_lstm)), (2, slice(n_lstm, len(weight)))):
+        used = weight[kernels]
+        if len(h_TBCHW) <= steps or len(used) == 0:
+            parts.append(torch.zeros_like(used))
+            continue
+        dsums_NSHW = dsums_TBSHW[steps:, :, kernels].flatten(0, 1)
+        h_NCHW = h_TBCHW[:-steps].flatten(0, 1)
+        parts.append(conv2d_weight(h_NCHW, used.shape, dsums_NSHW, padding=weight.shape[-1] // 2))
+    return torch.cat(parts)
