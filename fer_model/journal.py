@@ -1,6 +1,8 @@
 """What is written of each epoch while a run goes on: metrics.csv and TensorBoard events."""
 
 import dataclasses
+import shutil
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -14,8 +16,11 @@ from fer_model.rundir import RunDirectory
 class Journal:
     """A row and some events for each epoch, none missing and none twice, also when a run goes on after it was killed.
 
+    What a killed run has left is written anew from its checkpoint. TensorBoard's own way, to go on in a second file,
+    fails where both are of the same second: it reads files by the order of their names.
+
     Args:
-        history: the epochs that the run has kept; whatever else was written of later ones no longer counts.
+        history: the epochs that the run has kept.
         writes: whether this process is the one that writes.
     """
 
@@ -23,8 +28,13 @@ class Journal:
         self._run = run
         self._events: SummaryWriter | None = None
         if writes:
+            shutil.rmtree(run.tensorboard, ignore_errors=True)
+            self._events = SummaryWriter(str(run.tensorboard))
+            ended_at = time.time() - sum(row.seconds for row in history)  # as if there had been no pause
+            for row in history:
+                ended_at += row.seconds
+                self._add_events(row, ended_at)
             write_metrics(run, history)
-            self._events = SummaryWriter(str(run.tensorboard), purge_step=len(history) + 1)
 
     def __enter__(self) -> "Journal":
         return self
@@ -34,14 +44,16 @@ class Journal:
             self._events.close()
 
     def epoch_done(self, history: Sequence[Epoch]) -> None:
-        """Write the last epoch. Call it before the epoch is kept in a checkpoint: what is written twice is purged."""
-        if self._events is None:
-            return
-        for name, value in dataclasses.asdict(history[-1]).items():
-            if value is not None:
-                self._events.add_scalar(name, value, history[-1].epoch)
-        self._events.flush()
-        write_metrics(self._run, history)
+        """Write the last epoch."""
+        if self._events is not None:
+            self._add_events(history[-1], time.time())
+            self._events.flush()
+            write_metrics(self._run, history)
+
+    def _add_events(self, row: Epoch, ended_at: float) -> None:
+        for name, value in dataclasses.asdict(row).items():
+            if value is not None and self._events is not None:
+                self._events.add_scalar(name, value, row.epoch, walltime=ended_at)
 
 
 def write_metrics(run: RunDirectory, history: Sequence[Epoch]) -> None:
