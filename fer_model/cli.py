@@ -1,6 +1,7 @@
 """`fer-train`: the command line of `launch`."""
 
 import math
+import os
 import signal
 import sys
 import traceback
@@ -121,4 +122,7 @@ def main(
         outcome = outcome_of(error)
         text = Text(f"error: {outcome.text}", style="red") if outcome.is_error else Text(outcome.text)
         Console(stderr=True).print(text, soft_wrap=True)
+        if not outcome.is_error:
+            sys.stdout.flush()
+            os._exit(outcome.exit_code)  # Python would end itself by SIGINT, where it came inside of an import's exec()
         sys.exit(outcome.exit_code)

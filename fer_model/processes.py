@@ -41,7 +41,7 @@ def run_processes(
         Interrupted: Ctrl-C was pressed twice.
     """
     resource_tracker.ensure_running()  # to start it later would unblock the signals
-    crew = _Crew()
+    crew = _Crew(meeting)
     with crew.hearing_signals():
         with _signals_blocked():  # in the processes too, until they can take them: none is lost
             started = start_processes(  # type: ignore[no-untyped-call]
@@ -49,8 +49,8 @@ def run_processes(
             )
             crew.join(started.processes)
         crew.wait()
-    if crew.hurried:
-        raise Interrupted(signal.SIGINT)
+    if crew.killed_for is not None:
+        raise Interrupted(crew.killed_for)
     error = crew.reason([read_outcome(meeting / f"{rank}.json") for rank in range(n)])
     if error is not None:
         raise error
@@ -63,7 +63,8 @@ def _main(
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)  # also where the parent was told to ignore them
     try:
-        with hearing_stop():
+        with hearing_stop(says=False):
+            (meeting / f"{rank}.ready").touch()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             if os.getppid() != parent:
                 raise Interrupted(signal.SIGINT)  # it was killed before the system was told to tell us
@@ -79,8 +80,9 @@ def _main(
 class _Crew:
     """The processes that were started, by rank."""
 
-    def __init__(self) -> None:
-        self.hurried = False
+    def __init__(self, meeting: Path) -> None:
+        self.killed_for: int | None = None  # the signal for which they were
+        self._meeting = meeting
         self._asked = False
         self._all: list[BaseProcess] = []
         self._running: dict[object, BaseProcess] = {}  # by sentinel
@@ -93,7 +95,7 @@ class _Crew:
 
     @contextmanager
     def hearing_signals(self) -> Iterator[None]:
-        """Pass signals on, while in here; a second Ctrl-C kills."""
+        """Pass signals on, while in here; a second Ctrl-C kills, and any signal as long as not all are there."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -106,10 +108,11 @@ class _Crew:
                 signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.hurried |= self._asked and number == signal.SIGINT
-        self._asked = True
-        if self.hurried:
+        ready = all((self._meeting / f"{rank}.ready").exists() for rank in range(len(self._all)))
+        if not ready or (self._asked and number == signal.SIGINT):
+            self.killed_for = number
             self._kill()
+        self._asked = True
         for process in self._running.values():
             with suppress(ProcessLookupError):
                 os.kill(process.pid or 0, number)

@@ -39,9 +39,13 @@ class Stop:
 
     A second Ctrl-C ends it at once. A second SIGTERM does not: cluster managers send one to every process they know of,
     and those that start processes send it on.
+
+    Args:
+        says: whether the first Ctrl-C is answered on the standard error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, says: bool) -> None:
+        self._says = says
         self._number: int | None = None
         self._patient = False
 
@@ -66,15 +70,15 @@ class Stop:
         """
         if not self._patient or (self._number is not None and number == signal.SIGINT):
             raise Interrupted(number)
-        if self._number is None and number == signal.SIGINT:
+        if self._says and self._number is None and number == signal.SIGINT:
             os.write(2, b"ending after this step; Ctrl-C again ends at once\n")  # safe inside of a handler
         self._number = self._number or number
 
 
 @contextmanager
-def hearing_stop() -> Iterator[Stop]:
+def hearing_stop(*, says: bool) -> Iterator[Stop]:
     """Take the two signals while in here. Python hears them in its main thread only; elsewhere nothing is asked."""
-    stop = Stop()
+    stop = Stop(says=says)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

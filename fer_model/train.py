@@ -37,7 +37,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
     """
     device = pick_device(arguments.device, local_rank=ranks.local_rank, local_size=ranks.local_size)
     terminal = Terminal(console if ranks.first else Console(quiet=True))
-    with hearing_stop() as stop:
+    with hearing_stop(says=ranks.first) as stop:
         plan = ranks.first_decides(lambda: make_plan(arguments, device=device, ranks=ranks, terminal=terminal))
         if device.type == "cpu":
             use_cpu_threads(plan.config, n_processes=ranks.local_size)
