@@ -1,0 +1,114 @@
+"""Two processes that train one network, beside one: how far their losses are apart, and how much faster they are.
+
+Usage: ddp.py [--data DIR] [--json FILE]. Prints a table of ratios; FILE gets {name: {value, goal, better}}. Takes some
+minutes. Each process is held to a core of its own, and has one thread. Clips per second are those of the training loop
+itself; what two processes reach that share nothing but the machine is measured in the same rounds, and is the limit.
+"""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import torch
+from lib.report import Measure, report
+from rich.console import Console
+
+from fer_model.arguments import Arguments
+from fer_model.config import PRESETS
+from fer_model.processes import run_processes
+from fer_model.ranks import ALONE, Ranks, connected
+from fer_model.train import train_fold
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "model"))
+from runs import SMALL, rows
+from shard_files import write_corpus
+from side_by_side import losses_of_steps
+
+ROUNDS = 5
+CLOSE, FASTER = 1e-6, 1.6
+MIDDLE = replace(
+    PRESETS["small"],
+    preset="middle", input_size=32, channels=(16, 32, 32, 64), kernels=(5, 5, 3, 3), norm_groups=8, batch_size=8,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """What the two processes train."""
+
+    losses: Arguments
+    """Fifty steps, each of other clips."""
+    speed: Arguments
+    """Two epochs; the second one is timed."""
+    out: Path
+
+
+@click.command()
+@click.option("--data", expose_value=False, help="Taken by every benchmark; this one needs no videos.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratios here.")
+def main(json_file: Path | None) -> None:
+    """Measure both, on clips that are written for it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory)
+        short = write_corpus(path / "short", n_groups=51, labels=(0, 1, 2, 0, 1, 2), n_frames=(4,))
+        long = write_corpus(path / "long", labels=(0, 1, 2) * 4, n_frames=(8,), size=32, length=8)
+        losses = replace(SMALL, shards=short, batch_size=None, epochs=1, data="ram")
+        speed = replace(SMALL, shards=long, preset="middle", batch_size=None, data="ram", readers=1)
+        cases = Cases(losses=replace(losses, batch_size=6), speed=speed, out=path)
+        meeting = path / "meeting"
+        meeting.mkdir()
+        run_processes(work, cases, n=2, meeting=meeting, debug=True)
+        report(measures(json.loads((meeting / "found.json").read_text())), json_file)
+
+
+def measures(found: dict[str, list[float]]) -> dict[str, Measure]:
+    """What is reported of losses by step and clips per second by round."""
+    apart = [abs(two - one) / one for two, one in zip(found["losses-two"], found["losses-one"], strict=True)]
+    one, two, limit = (statistics.median(found[name]) for name in ("one", "two", "apart"))
+    return {
+        f"largest relative difference of the losses of {len(apart)} steps": (max(apart), CLOSE, "lower"),
+        "clips/s, one process on one core": (one, None, "higher"),
+        "clips/s, two processes on two cores": (two, None, "higher"),
+        "two processes, times one": (two / one, FASTER, "higher"),
+        "limit: two processes that train apart, times one": (limit / one, None, "higher"),
+    }
+
+
+def work(cases: Cases, rank: int, n: int, meeting: Path) -> None:
+    """What each of the two processes does; the first one writes down what was found."""
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank]})
+    torch.set_num_threads(1)
+    PRESETS["middle"] = MIDDLE
+    both = Ranks(rank=rank, size=n, local_rank=rank, local_size=n)
+    found: dict[str, list[float]] = {"one": [], "two": [], "apart": []}
+    with connected(both, device=torch.device("cpu"), init_method=(meeting / "rendezvous").as_uri()):
+        (found["losses-two"],) = losses_of_steps([replace(cases.losses, out=cases.out / "two")], both)
+        if both.first:
+            (found["losses-one"],) = losses_of_steps([replace(cases.losses, out=cases.out / "one")], ALONE)
+        for round_ in range(ROUNDS + 1):  # the first one only touches the memory
+            for name, ranks in (("one", ALONE), ("two", both), ("apart", ALONE)):
+                both.wait_for_all()
+                rate = 0.0
+                if name != "one" or both.first:
+                    out = cases.out / (name if name == "two" else f"{name}{rank}")
+                    rate = clips_per_s(replace(cases.speed, out=out), ranks)
+                if round_ > 0:
+                    # those that train apart are counted together; of one network, the first one counts all clips
+                    found[name].append(sum(both.gather(rate)) if name == "apart" else rate)
+    if both.first:
+        (meeting / "found.json").write_text(json.dumps(found))
+
+
+def clips_per_s(arguments: Arguments, ranks: Ranks) -> float:
+    """Of the last epoch of a run."""
+    result = train_fold(replace(arguments, overwrite=True), console=Console(quiet=True), ranks=ranks)
+    return float(rows(result.run.path)[-1]["clips_per_s"])
+
+
+if __name__ == "__main__":
+    main()
