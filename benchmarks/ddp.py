@@ -20,6 +20,7 @@ from rich.console import Console
 
 from fer_model.arguments import Arguments
 from fer_model.config import PRESETS
+from fer_model.launch import file_store
 from fer_model.processes import run_processes
 from fer_model.ranks import ALONE, Ranks, connected
 from fer_model.train import train_fold
@@ -86,7 +87,7 @@ def work(cases: Cases, rank: int, n: int, meeting: Path) -> None:
     PRESETS["middle"] = MIDDLE
     both = Ranks(rank=rank, size=n, local_rank=rank, local_size=n)
     found: dict[str, list[float]] = {"one": [], "two": [], "apart": []}
-    with connected(both, device=torch.device("cpu"), init_method=(meeting / "rendezvous").as_uri()):
+    with connected(both, device=torch.device("cpu"), store=lambda: file_store(meeting, n)):
         (found["losses-two"],) = losses_of_steps([replace(cases.losses, out=cases.out / "two")], both)
         if both.first:
             (found["losses-one"],) = losses_of_steps([replace(cases.losses, out=cases.out / "one")], ALONE)

@@ -1,9 +1,11 @@
 """From the arguments to the processes that train: this one, those of torchrun, or some that are started here."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
+from torch.distributed import FileStore, Store  # type: ignore[attr-defined]  # public, and not in its list of names
 
 from fer_model import rundir
 from fer_model.arguments import Arguments
@@ -14,7 +16,7 @@ from fer_model.errors import ArgumentError, FerModelError, RankError
 from fer_model.index import read_index
 from fer_model.outcome import EndedError, outcome_of
 from fer_model.processes import run_processes
-from fer_model.ranks import Ranks, connected, torchrun_ranks
+from fer_model.ranks import Ranks, connected, torchrun_ranks, torchrun_store
 from fer_model.stop import Interrupted
 from fer_model.train import train_fold
 
@@ -59,7 +61,7 @@ def train_under_torchrun(arguments: Arguments, *, ranks: Ranks, console: Console
                 f"--devices {arguments.devices} under torchrun, which starts the processes itself: "
                 f"leave --devices out, and give torchrun --nproc-per-node {arguments.devices}."
             )
-        train_as_rank(arguments, ranks=ranks, console=console, init_method="env://")
+        train_as_rank(arguments, ranks=ranks, console=console, store=lambda: torchrun_store(ranks))
     except (FerModelError, Interrupted) as error:
         outcome = outcome_of(error)
         if ranks.first:
@@ -72,13 +74,18 @@ def train_under_torchrun(arguments: Arguments, *, ranks: Ranks, console: Console
 def train_in_process(arguments: Arguments, rank: int, n: int, meeting: Path) -> None:
     """Train as one of the processes that were started here; they meet by a file, which needs no port."""
     ranks = Ranks(rank=rank, size=n, local_rank=rank, local_size=n)
-    train_as_rank(arguments, ranks=ranks, console=Console(), init_method=(meeting / "rendezvous").as_uri())
+    train_as_rank(arguments, ranks=ranks, console=Console(), store=lambda: file_store(meeting, n))
 
 
-def train_as_rank(arguments: Arguments, *, ranks: Ranks, console: Console, init_method: str) -> None:
+def file_store(meeting: Path, n: int) -> FileStore:
+    """Where `n` processes of one machine meet."""
+    return FileStore(str(meeting / "rendezvous"), n)
+
+
+def train_as_rank(arguments: Arguments, *, ranks: Ranks, console: Console, store: Callable[[], Store]) -> None:
     """Train as one of several processes, once all are there."""
     device = pick_device(arguments.device, local_rank=ranks.local_rank, local_size=ranks.local_size)
-    with connected(ranks, device=device, init_method=init_method):
+    with connected(ranks, device=device, store=store):
         train_fold(arguments, console=console, ranks=ranks)
 
 

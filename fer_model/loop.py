@@ -71,7 +71,9 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                 labels_B = batch.label_B.to(device, non_blocking=True)
                 loss = cross_entropy(logits_BK, labels_B, reduction="sum") * weight
                 optimizer.zero_grad()
-                ranks.backward(loss * (ranks.size / len(rows_B)))  # the mean over ranks is that over the batch's clips
+                torch.autograd.backward(
+                    loss * (ranks.size / len(rows_B))
+                )  # the mean over ranks is that over the batch's clips
                 optimizer.step()
 
                 loss_sum, *stops = ranks.sum(loss.item(), *stop.asked())

@@ -68,7 +68,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
     parts = select_fold(corpus, test_group=arguments.fold, validation_group=arguments.validation_group)
     needed_bytes = frames_bytes(shards_of((*parts.train, *parts.validation)), size=config.input_size)
     # what torchrun has started again goes on, whatever the first start was asked
-    resume, overwrite = arguments.resume or ranks.restarted, arguments.overwrite and not ranks.restarted
+    resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
     run = rundir.run_directory(arguments.out, corpus=corpus.index.corpus, variant=config.variant, fold=arguments.fold)
     run_config = describe_run(config, corpus, fold=arguments.fold, validation_group=arguments.validation_group)
     frames = frames_place(

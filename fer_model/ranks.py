@@ -15,6 +15,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]  # public, and not in its list of names
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from fer_model.errors import ArgumentError, FerModelError, FollowedError, LostRankError
@@ -32,8 +34,8 @@ class Ranks:
     size: int = 1
     local_rank: int = 0
     local_size: int = 1
-    restarted: bool = False
-    """Whether torchrun started the processes again after one of them failed."""
+    restarts: int = 0
+    """How many times torchrun has started the processes again after one of them failed."""
 
     @property
     def first(self) -> bool:
@@ -56,34 +58,19 @@ class Ranks:
         """
         if self.size == 1:
             return network
-        with _contact():
-            return DistributedDataParallel(
-                network,
-                device_ids=[device] if device.type == "cuda" else None,
-                gradient_as_bucket_view=True,
-                find_unused_parameters=some_unused,
-            )
-
-    def backward(self, loss: Tensor) -> None:
-        """Backward through the network that `parallel` gave.
-
-        Raises:
-            LostRankError: another rank has ended.
-        """
-        with _contact():
-            torch.autograd.backward(loss)
+        return DistributedDataParallel(
+            network,
+            device_ids=[device] if device.type == "cuda" else None,
+            gradient_as_bucket_view=True,
+            find_unused_parameters=some_unused,
+        )
 
     def sum(self, *values: float) -> list[float]:
-        """The sums over ranks of some numbers.
-
-        Raises:
-            LostRankError: another rank has ended; so do all that follow.
-        """
+        """The sums over ranks of some numbers."""
         if self.size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64)
-        with _contact():
-            dist.all_reduce(total)
+        dist.all_reduce(total)
         return total.tolist()
 
     def gather(self, value: T) -> list[T]:
@@ -91,15 +78,13 @@ class Ranks:
         if self.size == 1:
             return [value]
         values: list[T] = [value] * self.size
-        with _contact():
-            dist.all_gather_object(values, value)
+        dist.all_gather_object(values, value)
         return values
 
     def wait_for_all(self) -> None:
         """Go on when all ranks are here."""
         if self.size > 1:
-            with _contact():
-                dist.barrier()
+            dist.barrier()
 
     def first_decides(self, decide: Callable[[], T]) -> T:
         """What `decide` returns on the first rank, on every rank.
@@ -117,8 +102,7 @@ class Ranks:
             answer[0] = None, error.exit_code if isinstance(error, FerModelError) else 1
             dist.broadcast_object_list(answer, src=0)
             raise
-        with _contact():
-            dist.broadcast_object_list(answer, src=0)
+        dist.broadcast_object_list(answer, src=0)
         decided, exit_code = answer[0]
         if exit_code is not None:
             raise FollowedError(exit_code)
@@ -141,34 +125,37 @@ def torchrun_ranks(environment: Mapping[str, str] = os.environ) -> Ranks | None:
         restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", "0"))
     except ValueError as error:
         raise ArgumentError(f"{', '.join(TORCHRUN[:4])} are not all numbers ({error}): unset them.") from error
-    return Ranks(rank=rank, size=size, local_rank=local_rank, local_size=local_size, restarted=restarts > 0)
+    return Ranks(rank=rank, size=size, local_rank=local_rank, local_size=local_size, restarts=restarts)
+
+
+def torchrun_store(ranks: Ranks) -> Store:
+    """Where the processes of torchrun meet: after each restart at another place.
+
+    The store of torchrun's agent outlives its processes, and with it the addresses that those of before have left.
+    """
+    store, _, _ = next(iter(rendezvous("env://")))
+    return PrefixStore(f"restart-{ranks.restarts}", store)
 
 
 @contextmanager
-def connected(ranks: Ranks, *, device: torch.device, init_method: str) -> Iterator[None]:
+def connected(ranks: Ranks, *, device: torch.device, store: Callable[[], Store]) -> Iterator[None]:
     """In here, the ranks can reach each other. Gradients on GPUs go by NCCL, all else by gloo.
 
     Raises:
-        LostRankError: a rank has ended before all were there.
+        LostRankError: another rank has ended, in whatever was done in here.
     """
     if ranks.size == 1:
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    with _contact():
+    try:
         dist.init_process_group(
             "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl",
-            init_method=init_method, rank=ranks.rank, world_size=ranks.size,
+            store=store(), rank=ranks.rank, world_size=ranks.size,
         )  # fmt: skip
-    yield
-    dist.destroy_process_group()  # not after an error: it would wait for the others
-
-
-@contextmanager
-def _contact() -> Iterator[None]:
-    try:
         yield
+        dist.destroy_process_group()  # not after an error: it would wait for the others
     except RuntimeError as error:  # gloo has no exception of its own
         if isinstance(error, dist.DistError) or CONTACT.search(str(error)):
             text = str(error).splitlines()[0]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from fer_model import loop
 from fer_model.arguments import Arguments
+from fer_model.launch import file_store
 from fer_model.ranks import Ranks, connected
 from fer_model.steps import check_loss
 from fer_model.train import train_fold
@@ -34,7 +35,7 @@ def losses_of_steps(cases: Sequence[Arguments], ranks: Ranks) -> list[list[float
 def work(cases: Sequence[Arguments], rank: int, n: int, meeting: Path) -> None:
     """What a process does, for `run_processes`; each leaves its losses in a file."""
     ranks = Ranks(rank=rank, size=n, local_rank=rank, local_size=n)
-    with connected(ranks, device=torch.device("cpu"), init_method=(meeting / "rendezvous").as_uri()):
+    with connected(ranks, device=torch.device("cpu"), store=lambda: file_store(meeting, n)):
         losses = losses_of_steps(cases, ranks)
     (meeting / f"losses{rank}.json").write_text(json.dumps(losses))
 
@@ -42,7 +43,7 @@ def work(cases: Sequence[Arguments], rank: int, n: int, meeting: Path) -> None:
 def die(how: str, rank: int, n: int, meeting: Path) -> None:
     """Work that comes to no good end on rank 1, while rank 0 waits for it."""
     ranks = Ranks(rank=rank, size=n, local_rank=rank, local_size=n)
-    with connected(ranks, device=torch.device("cpu"), init_method=(meeting / "rendezvous").as_uri()):
+    with connected(ranks, device=torch.device("cpu"), store=lambda: file_store(meeting, n)):
         if rank == 1 and how == "raise":
             raise torch.OutOfMemoryError("no more room")
         if rank == 1 and how == "exit":

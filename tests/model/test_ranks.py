@@ -217,7 +217,7 @@ def test_only_a_whole_environment_of_torchrun_is_believed() -> None:
         "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2",
         "MASTER_ADDR": "here", "MASTER_PORT": "1", "TORCHELASTIC_RESTART_COUNT": "2",
     }  # fmt: skip
-    expected = Ranks(rank=3, size=4, local_rank=1, local_size=2, restarted=True)
+    expected = Ranks(rank=3, size=4, local_rank=1, local_size=2, restarts=2)
     assert torchrun_ranks(environment) == expected
     assert torchrun_ranks({"RANK": "3"}) is None
     with pytest.raises(ArgumentError, match="not all numbers"):
