@@ -71,9 +71,8 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                 labels_B = batch.label_B.to(device, non_blocking=True)
                 loss = cross_entropy(logits_BK, labels_B, reduction="sum") * weight
                 optimizer.zero_grad()
-                torch.autograd.backward(
-                    loss * (ranks.size / len(rows_B))
-                )  # the mean over ranks is that over the batch's clips
+                # the mean over ranks, which the gradients become, is then the mean over the clips of the batch
+                torch.autograd.backward(loss * (ranks.size / len(rows_B)))
                 optimizer.step()
 
                 loss_sum, *stops = ranks.sum(loss.item(), *stop.asked())
@@ -100,7 +99,7 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                 metrics_row(
                     epoch=epoch + 1,
                     loss=progress.loss_sum / len(refs),
-                    lr=learning_rate(config, done=(epoch + 1 - 1 / plan.n_steps) / config.epochs),
+                    lr=learning_rate(config, done=(epoch + (plan.n_steps - 1) / plan.n_steps) / config.epochs),
                     seconds=progress.seconds,
                     waited_s=progress.waited_s,
                     n_clips=len(refs),
