@@ -4,7 +4,7 @@ Axes: B clips of a batch, T time, H rows, W columns, C channels, N frames.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Batch:
 class BatchSource(Protocol):
     """Whatever hands out clips in batches."""
 
-    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Iterator[Batch]:
+    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Generator[Batch, None, None]:
         """Batches of the clips asked for, in that order."""
 
 
@@ -111,7 +111,7 @@ class ClipStore:
         self._read_clip(ref, out=frames)
         return frames
 
-    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Iterator[Batch]:
+    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Generator[Batch, None, None]:
         """Batches of the clips asked for, in that order; some are read ahead.
 
         Raises:

@@ -3,7 +3,7 @@
 Axes: B clips of a batch, T time, H rows, W columns, C channels, N frames.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -46,7 +46,7 @@ class DeviceStore:
             first += shard.n_frames
             yield shard.n_frames
 
-    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Iterator[Batch]:
+    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Generator[Batch, None, None]:
         """Batches of the clips asked for, in that order, on the device; their shards must be loaded."""
         time_T = torch.arange(self._source.clip_length, device=self._device)
         for refs in wanted:

@@ -4,6 +4,7 @@ Axes: B clips of a batch, N training clips, K classes.
 """
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -58,36 +59,37 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
             order_N, flip_N = epoch_order(len(refs), seed=config.seed, epoch=epoch, flip=config.flip)
             steps = torch.split(order_N, config.batch_size)[progress.step :]
             shares = [ranks.share(rows_B) for rows_B in steps]
-            batches = training.clips.batches([refs[row] for row in mine_B.tolist()] for mine_B, _ in shares)
-            for rows_B, (mine_B, weight) in zip(steps, shares, strict=True):
-                asked = time.perf_counter()
-                batch = next(batches)
-                waited_s = time.perf_counter() - asked
+            wanted = ([refs[row] for row in mine_B.tolist()] for mine_B, _ in shares)
+            with closing(training.clips.batches(wanted)) as batches:  # its threads end with it
+                for rows_B, (mine_B, weight) in zip(steps, shares, strict=True):
+                    asked = time.perf_counter()
+                    batch = next(batches)
+                    waited_s = time.perf_counter() - asked
 
-                torch.manual_seed(step_seed(config.seed, epoch=epoch, step=progress.step, rank=ranks.rank))
-                rate = learning_rate(config, done=(epoch + progress.step / plan.n_steps) / config.epochs)
-                set_learning_rate(optimizer, rate)
-                logits_BK = forward(model, batch, flip_B=flip_N[mine_B], flow_scale=plan.flow_scale, device=device)
-                labels_B = batch.label_B.to(device, non_blocking=True)
-                loss = cross_entropy(logits_BK, labels_B, reduction="sum") * weight
-                optimizer.zero_grad()
-                # the mean over ranks, which the gradients become, is then the mean over the clips of the batch
-                torch.autograd.backward(loss * (ranks.size / len(rows_B)))
-                optimizer.step()
+                    torch.manual_seed(step_seed(config.seed, epoch=epoch, step=progress.step, rank=ranks.rank))
+                    rate = learning_rate(config, done=(epoch + progress.step / plan.n_steps) / config.epochs)
+                    set_learning_rate(optimizer, rate)
+                    logits_BK = forward(model, batch, flip_B=flip_N[mine_B], flow_scale=plan.flow_scale, device=device)
+                    labels_B = batch.label_B.to(device, non_blocking=True)
+                    loss = cross_entropy(logits_BK, labels_B, reduction="sum") * weight
+                    optimizer.zero_grad()
+                    # the mean over ranks, which the gradients become, is then the mean over the clips of the batch
+                    torch.autograd.backward(loss * (ranks.size / len(rows_B)))
+                    optimizer.step()
 
-                loss_sum, *stops = ranks.sum(loss.item(), *stop.asked())
-                seconds, lap = time.perf_counter() - lap, time.perf_counter()
-                progress.step_done(loss_sum=loss_sum, seconds=seconds, waited_s=waited_s)
-                check_loss(
-                    loss_sum / len(rows_B),
-                    n_classes=n_classes,
-                    lr=rate,
-                    where=str(progress),
-                    advice=checkpoints.advice(),
-                )
-                bar.step_done(progress, n_clips=min(progress.step * config.batch_size, len(refs)))
-                checkpoints.save_if_due(progress)
-                end_if_asked(stops, progress, checkpoints, ranks)
+                    loss_sum, *stops = ranks.sum(loss.item(), *stop.asked())
+                    seconds, lap = time.perf_counter() - lap, time.perf_counter()
+                    progress.step_done(loss_sum=loss_sum, seconds=seconds, waited_s=waited_s)
+                    check_loss(
+                        loss_sum / len(rows_B),
+                        n_classes=n_classes,
+                        lr=rate,
+                        where=str(progress),
+                        advice=checkpoints.advice(),
+                    )
+                    bar.step_done(progress, n_clips=min(progress.step * config.batch_size, len(refs)))
+                    checkpoints.save_if_due(progress)
+                    end_if_asked(stops, progress, checkpoints, ranks)
 
             checkpoints.check(progress)
             if plan.parts.validation:
