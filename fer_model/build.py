@@ -1,6 +1,7 @@
 """From a TrainConfig to the objects that train: the only place where configuration becomes plain arguments."""
 
 import math
+import os
 from collections.abc import Iterable
 
 import torch
@@ -46,23 +47,38 @@ def preset_for(device: torch.device) -> str:
     return "small" if device.type == "cpu" else "paper"
 
 
-def use_cpu_threads(config: TrainConfig) -> None:
-    """Train small networks with one thread.
+def use_cpu_threads(config: TrainConfig, *, n_processes: int) -> None:
+    """Divide the cores among the processes of this machine, and train small networks with one thread.
 
     Their layers are over before a second thread has woken up: on two free cores, two threads are no faster than one,
     and as soon as another program wants a core they are several times slower, for torch's threads spin while they wait.
     """
     if config.input_size <= SMALL_INPUT:
         torch.set_num_threads(1)
+    elif n_processes > 1:
+        torch.set_num_threads(max(1, n_cores() // n_processes))
 
 
-def pick_device(name: str) -> torch.device:
-    """The device called `auto` (CUDA if there is one), `cpu` or `cuda`.
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pick_device(name: str, *, local_rank: int, local_size: int) -> torch.device:
+    """The device called `auto` (CUDA if there is one), `cpu` or `cuda`, of one of the processes on this machine.
 
     Raises:
-        ArgumentError: CUDA was asked for, and torch finds none.
+        ArgumentError: CUDA was asked for, and torch finds none; or there are more processes than CUDA devices.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise ArgumentError("--device cuda: torch finds no CUDA device here; take --device cpu.")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    if not available or name == "cpu":
+        return torch.device("cpu")
+    n_devices = torch.cuda.device_count()
+    if local_size > n_devices:
+        raise ArgumentError(
+            f"{local_size} processes were asked for, and torch finds {n_devices} CUDA devices here: "
+            f"take {n_devices}, or --device cpu."
+        )
+    return torch.device("cuda", local_rank)

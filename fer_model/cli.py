@@ -1,6 +1,7 @@
-"""`fer-train`: the command line of `train_fold`."""
+"""`fer-train`: the command line of `launch`."""
 
 import math
+import os
 import signal
 import sys
 import traceback
@@ -10,10 +11,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from fer_model.errors import FerModelError
+from fer_model.outcome import outcome_of
 
 VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
-INTERRUPTED = 130
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -34,6 +34,10 @@ INTERRUPTED = 130
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Decides weights, order and flips.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
 @click.option(
+    "--devices", type=click.IntRange(1, 1024), default=1, metavar="N",
+    help="Train with N processes, one per device, on this machine. Each step's clips are divided among them.",
+)  # fmt: skip
+@click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
     help="Results go to OUT/<corpus>/<variant>/fold<K>.",
 )  # fmt: skip
@@ -42,13 +46,18 @@ INTERRUPTED = 130
     help="Leave training group G out and measure it after every epoch; it chooses nothing.",
 )  # fmt: skip
 @click.option(
-    "--data", type=click.Choice(["auto", "ram", "disk"]), default="auto",
-    help="Read all frames into memory first, or clips from disk. auto: memory, if they take at most half of it.",
+    "--data", type=click.Choice(["auto", "device", "ram", "disk"]), default="auto",
+    help="Read all frames into the memory of the device or the machine first, or clips from disk. "
+    "auto: the GPU's, if they take at most half of it, then the machine's.",
 )  # fmt: skip
 @click.option(
     "--readers", type=click.IntRange(1, 256), help="Threads that read and decode. [default: one per core, at most 8]"
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option(
+    "--checkpoint-every", type=click.FloatRange(min=0), default=60.0, metavar="SECONDS",
+    help="Keep the state of the run after that time, and after each epoch. 0: after each step.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run, from its last checkpoint.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
 def main(
@@ -61,27 +70,32 @@ def main(
     lr: float | None,
     seed: int,
     device: str,
+    devices: int,
     out: Path,
     validation_group: int | None,
     data: str,
     readers: int | None,
+    checkpoint_every: float,
     resume: bool,
     overwrite: bool,
     debug: bool,
 ) -> None:
     """Train the Enhanced ConvLSTM on the directory SHARDS (made by fer-prep) and test it on fold K.
 
-    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted (go on with --resume).
+    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted, 143 ended by SIGTERM; the last two go on
+    with --resume.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
     if lr is not None and not math.isfinite(lr):
         raise click.BadParameter("a finite number was expected.", param_hint="'--lr'")
-    errors = Console(stderr=True)
+    if math.isnan(checkpoint_every):
+        raise click.BadParameter("a number was expected.", param_hint="'--checkpoint-every'")
     try:
-        from fer_model.train import train_fold  # torch takes seconds to load: --help need not wait
+        from fer_model.arguments import Arguments
+        from fer_model.launch import launch  # torch takes seconds to load: --help need not wait
 
-        train_fold(
+        arguments = Arguments(
             shards=shards,
             fold=fold,
             variant=variant,
@@ -91,27 +105,24 @@ def main(
             lr=lr,
             seed=seed,
             device=device,
+            devices=devices,
             out=out,
             validation_group=validation_group,
             data=data,
             readers=readers,
+            checkpoint_every=checkpoint_every,
             resume=resume,
             overwrite=overwrite,
-            console=Console(),
         )
-    except KeyboardInterrupt:
+        launch(arguments, console=Console(), debug=debug)
+    except (Exception, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
-        errors.print("interrupted: the same command with --resume (and no --overwrite) goes on after the last epoch")
-        sys.exit(INTERRUPTED)
-    except ModuleNotFoundError as error:
-        if debug:
-            raise
-        errors.print(Text(f"error: {error.name} is not installed; pip install 'fer-convlstm[train]'", style="red"))
-        sys.exit(1)
-    except Exception as error:
         if debug:
             traceback.print_exc()
-        known = isinstance(error, FerModelError | OSError)
-        text = str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)"
-        errors.print(Text(f"error: {text}", style="red"), soft_wrap=True)
-        sys.exit(error.exit_code if isinstance(error, FerModelError) else 1)
+        outcome = outcome_of(error)
+        text = Text(f"error: {outcome.text}", style="red") if outcome.is_error else Text(outcome.text)
+        Console(stderr=True).print(text, soft_wrap=True)
+        if not outcome.is_error:
+            sys.stdout.flush()
+            os._exit(outcome.exit_code)  # Python would end itself by SIGINT, where it came inside of an import's exec()
+        sys.exit(outcome.exit_code)

@@ -4,12 +4,12 @@ Axes: B clips of a batch, T time, H rows, W columns, C channels, N frames.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -34,6 +34,13 @@ class Batch:
     label_B: Tensor
 
 
+class BatchSource(Protocol):
+    """Whatever hands out clips in batches."""
+
+    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Generator[Batch, None, None]:
+        """Batches of the clips asked for, in that order."""
+
+
 class ClipStore:
     """Hands out clips of size×size pixels.
 
@@ -44,12 +51,14 @@ class ClipStore:
         clip_length: frames of a clip; shorter ones are padded by the rule of docs/shard-format.md.
         size: side of a frame for the network, pixels; at most that of the stored faces, which are area-averaged.
         readers: threads that read and decode.
+        pinned: whether batches lie in memory that a GPU can fetch them from while both go on.
     """
 
-    def __init__(self, *, clip_length: int, size: int, readers: int) -> None:
+    def __init__(self, *, clip_length: int, size: int, readers: int, pinned: bool = False) -> None:
         self.clip_length = clip_length
         self.size = size
         self._readers = readers
+        self._pinned = pinned
         self._reader = FrameReader()
         self._loaded: dict[Path, Frames] = {}
 
@@ -65,15 +74,32 @@ class ClipStore:
             parts: dict[Future[None], int] = {}
             loading: dict[Path, Frames] = {}
             for shard in shards_of(refs):
-                frames = loading[shard.path] = empty_frames(shard.n_frames, size=self.size)
-                for first in range(0, shard.n_frames, FRAMES_PER_READ):
-                    last = min(first + FRAMES_PER_READ, shard.n_frames)
-                    part = pool.submit(self._read, shard, first, last, out=rows(frames, first, last))
-                    parts[part] = last - first
+                loading[shard.path] = empty_frames(shard.n_frames, size=self.size)
+                parts |= self._submit(pool, shard, out=loading[shard.path])
             for part in as_completed(parts):
                 part.result()
                 yield parts[part]
             self._loaded |= loading
+
+    def frames(self, shard: Shard) -> Frames:
+        """All frames of a shard: (rgb_NHWC uint8, flow_NHWC int16).
+
+        Raises:
+            ShardError: they cannot be read.
+        """
+        frames = empty_frames(shard.n_frames, size=self.size)
+        with self._threads() as pool:
+            for part in self._submit(pool, shard, out=frames):
+                part.result()
+        return frames
+
+    def _submit(self, pool: ThreadPoolExecutor, shard: Shard, *, out: Frames) -> dict[Future[None], int]:
+        """Have all frames of a shard read; numbers of frames of the parts."""
+        parts = {}
+        for first in range(0, shard.n_frames, FRAMES_PER_READ):
+            last = min(first + FRAMES_PER_READ, shard.n_frames)
+            parts[pool.submit(self._read, shard, first, last, out=rows(out, first, last))] = last - first
+        return parts
 
     def clip(self, ref: ClipRef) -> Frames:
         """One clip: (rgb_THWC uint8, flow_THWC int16).
@@ -85,7 +111,7 @@ class ClipStore:
         self._read_clip(ref, out=frames)
         return frames
 
-    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Iterator[Batch]:
+    def batches(self, wanted: Iterable[Sequence[ClipRef]]) -> Generator[Batch, None, None]:
         """Batches of the clips asked for, in that order; some are read ahead.
 
         Raises:
@@ -115,7 +141,7 @@ class ClipStore:
             torch.set_num_threads(before)
 
     def _empty_batch(self, refs: Sequence[ClipRef]) -> Batch:
-        rgb, flow = empty_frames(len(refs), self.clip_length, size=self.size)
+        rgb, flow = empty_frames(len(refs), self.clip_length, size=self.size, pinned=self._pinned)
         return Batch(rgb_BTHWC=rgb, flow_BTHWC=flow, label_B=torch.tensor([ref.label for ref in refs]))
 
     def _read_clip(self, ref: ClipRef, *, out: Frames) -> None:
@@ -166,10 +192,13 @@ def pad_clip(rgb_THWC: Tensor, flow_THWC: Tensor, *, n_valid: int) -> None:
     flow_THWC[n_valid:] = 0
 
 
-def empty_frames(*numbers: int, size: int | tuple[int, int]) -> Frames:
+def empty_frames(*numbers: int, size: int | tuple[int, int], pinned: bool = False) -> Frames:
     """Room for so many images and flows of one size, pixels: side, or height and width."""
     shape = (*numbers, *((size, size) if isinstance(size, int) else size))
-    return torch.empty((*shape, 3), dtype=torch.uint8), torch.empty((*shape, 2), dtype=torch.int16)
+    return (
+        torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=pinned),
+        torch.empty((*shape, 2), dtype=torch.int16, pin_memory=pinned),
+    )
 
 
 def rows(frames: Frames, first: int, last: int) -> Frames:

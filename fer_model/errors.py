@@ -5,6 +5,10 @@ class FerModelError(Exception):
     """Root of the errors whose message is meant for the user; anything else is a bug."""
 
     exit_code = 1
+    alone = True
+    """Whether one process of a run raises it; else all of them do, and one says so."""
+    lost = False
+    """Whether another process has the reason."""
 
 
 class ShardError(FerModelError):
@@ -16,9 +20,10 @@ class FoldError(FerModelError):
 
 
 class ArgumentError(FerModelError):
-    """An argument is out of range for these shards."""
+    """An argument is out of range for these shards, or this machine."""
 
     exit_code = 2
+    alone = False
 
 
 class RunDirectoryError(FerModelError):
@@ -26,4 +31,27 @@ class RunDirectoryError(FerModelError):
 
 
 class DivergedError(FerModelError):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a number that training can go on from."""
+
+    alone = False
+
+
+class RankError(FerModelError):
+    """A process of a run ended, and the run with it."""
+
+
+class LostRankError(RankError):
+    """This process lost contact with another one, which has ended: it, or who started it, knows why."""
+
+    lost = True
+
+
+class FollowedError(FerModelError):
+    """The first process could not run, and has said why."""
+
+    alone = False
+    lost = True
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("the first process could not run")
+        self.exit_code = exit_code

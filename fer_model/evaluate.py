@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix, multiclass_f1_score
 
 from fer_model.folds import ClipRef
 
@@ -83,6 +82,9 @@ def measure(choices: Tensor, labels: Tensor, *, n_classes: int) -> Scores:
 
     UAR and F1 leave out classes without a label here: a recall of nothing is no recall.
     """
+    # it takes seconds to load, and the processes of a run need it once, at its end
+    from torchmetrics.functional.classification import multiclass_confusion_matrix, multiclass_f1_score
+
     confusion = multiclass_confusion_matrix(choices, labels, num_classes=n_classes)
     occurs = confusion.sum(1) > 0
     recalls = confusion.diagonal()[occurs] / confusion.sum(1)[occurs]

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from fer_model.errors import ArgumentError
 
+FramesPlace: TypeAlias = Literal["device", "ram", "disk"]
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -22,15 +24,22 @@ def available_bytes(*, meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGR
     return max(0, min(room))
 
 
-def fits_in_memory(data: str, *, needed_bytes: int, free_bytes: int) -> bool:
-    """Whether frames go to memory: `data` is ram, disk, or auto (where they take at most half of what is free).
+def frames_place(data: str, *, needed_bytes: int, free_bytes: int, device_bytes: int | None) -> FramesPlace:
+    """Where frames are kept; `data` is device, ram, disk, or auto: the first that they take at most half of.
+
+    Args:
+        free_bytes: of the machine's memory.
+        device_bytes: of the GPU's memory; None: the device is the CPU, and its memory the machine's.
 
     Raises:
-        ArgumentError: they do not fit, and `data` is ram.
+        ArgumentError: they do not fit where `data` puts them.
     """
-    if data == "ram" and needed_bytes > free_bytes:
+    room = {"device": free_bytes if device_bytes is None else device_bytes, "ram": free_bytes}
+    if data in room and needed_bytes > room[data]:
         raise ArgumentError(
-            f"--data ram: the frames need {needed_bytes / 1e6:,.0f} MB and {free_bytes / 1e6:,.0f} MB are free: "
+            f"--data {data}: the frames need {needed_bytes / 1e6:,.0f} MB and {room[data] / 1e6:,.0f} MB are free: "
             "take --data disk, or a machine with more memory."
         )
-    return data == "ram" or (data == "auto" and needed_bytes <= free_bytes // 2)
+    if data == "device" or (data == "auto" and device_bytes is not None and needed_bytes <= device_bytes // 2):
+        return "device"
+    return "ram" if data == "ram" or (data == "auto" and needed_bytes <= free_bytes // 2) else "disk"

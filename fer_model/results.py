@@ -1,6 +1,5 @@
 """What a run leaves behind: metrics.csv while it trains; predictions, figures, weights and summary.json at its end."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +34,9 @@ class Epoch:
     """Mean cross-entropy of the training clips, each measured before its batch's step."""
     lr: float
     seconds: float
+    """Of all its steps."""
+    waited_s: float
+    """How many of them were spent on waiting for clips to be read; in a run of several processes, by the first."""
     clips_per_s: float
     validation_loss: float | None
     validation_clip_accuracy: float | None
@@ -60,7 +62,14 @@ def note_of(index: Index) -> str | None:
 
 
 def metrics_row(
-    *, epoch: int, loss: float, lr: float, seconds: float, n_clips: int, validation: Validation | None
+    *,
+    epoch: int,
+    loss: float,
+    lr: float,
+    seconds: float,
+    waited_s: float,
+    n_clips: int,
+    validation: Validation | None,
 ) -> Epoch:
     """The row of an epoch of `n_clips` clips in `seconds`."""
     return Epoch(
@@ -68,6 +77,7 @@ def metrics_row(
         loss=loss,
         lr=lr,
         seconds=seconds,
+        waited_s=waited_s,
         clips_per_s=n_clips / seconds,
         validation_loss=None if validation is None else validation.loss,
         validation_clip_accuracy=None if validation is None else validation.clip_accuracy,
@@ -76,14 +86,20 @@ def metrics_row(
     )
 
 
-def write_metrics(run: RunDirectory, history: Sequence[Epoch]) -> None:
-    """Replace metrics.csv."""
-    header = [field.name for field in dataclasses.fields(Epoch)]
-    rundir.write_csv(run.path / "metrics.csv", header, [dataclasses.astuple(row) for row in history])
+def result_of(run: RunDirectory, index: Index, predictions: Predictions, history: Sequence[Epoch]) -> Result:
+    """The measures of a run whose last epoch is over."""
+    return Result(
+        run=run,
+        classes=index.classes,
+        video=video_scores(predictions),
+        clip=clip_scores(predictions),
+        seconds=sum(row.seconds for row in history),
+        note=note_of(index),
+    )
 
 
 def write_results(
-    run: RunDirectory,
+    result: Result,
     *,
     index: Index,
     config: TrainConfig,
@@ -92,16 +108,9 @@ def write_results(
     predictions: Predictions,
     weights: Mapping[str, Tensor],
     n_train_clips: int,
-) -> Result:
+) -> None:
     """Write predictions.csv, the figures, model.safetensors and, last, summary.json; then drop the checkpoint."""
-    result = Result(
-        run=run,
-        classes=index.classes,
-        video=video_scores(predictions),
-        clip=clip_scores(predictions),
-        seconds=sum(row.seconds for row in history),
-        note=note_of(index),
-    )
+    run = result.run
     rundir.write_csv(run.path / "predictions.csv", *prediction_table(predictions, index.classes))
     name = f"{index.corpus}, {config.variant}, fold {fold}"
     note = f"\n{result.note}" if result.note else ""
@@ -138,7 +147,6 @@ def write_results(
         },
     )
     run.checkpoint.unlink(missing_ok=True)
-    return result
 
 
 def prediction_table(predictions: Predictions, classes: Sequence[str]) -> tuple[list[str], list[list[object]]]:

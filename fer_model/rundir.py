@@ -36,7 +36,7 @@ class RunDirectory:
 
     @property
     def checkpoint(self) -> Path:
-        """The state after the last complete epoch, while training."""
+        """The last state that was kept, while training."""
         return self.path / "checkpoint.pt"
 
     @property
@@ -122,10 +122,22 @@ def save_checkpoint(run: RunDirectory, state: Json) -> None:
 
 
 def load_checkpoint(run: RunDirectory, *, config: Json) -> Json | None:
-    """The state after the last complete epoch, on the CPU; None if no epoch was completed.
+    """The last state that was kept, on the CPU; None if there is none.
 
     Raises:
-        RunDirectoryError: the file is damaged, or is of another configuration.
+        RunDirectoryError: the file is damaged, or is of another configuration or version.
+    """
+    state = read_checkpoint(run)
+    if state is not None and state["config_hash"] != config_hash(config):
+        raise RunDirectoryError(f"{run.checkpoint}: of another configuration; give --overwrite to start again.")
+    return state
+
+
+def read_checkpoint(run: RunDirectory) -> Json | None:
+    """The last state that was kept, of whatever configuration.
+
+    Raises:
+        RunDirectoryError: the file is damaged, or is of another version.
     """
     if not run.checkpoint.exists():
         return None
@@ -134,8 +146,10 @@ def load_checkpoint(run: RunDirectory, *, config: Json) -> Json | None:
     if digest != _digest(content):
         raise RunDirectoryError(f"{run.checkpoint}: damaged; give --overwrite to start again.")
     state: Json = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    if state["config_hash"] != config_hash(config):
-        raise RunDirectoryError(f"{run.checkpoint}: of another configuration; give --overwrite to start again.")
+    if "progress" not in state:
+        raise RunDirectoryError(
+            f"{run.checkpoint}: of an older fer-train; finish the run with that, or give --overwrite to start again."
+        )
     return state
 
 

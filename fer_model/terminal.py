@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from fer_model.checkpoint import Progress
 from fer_model.config import TrainConfig
 from fer_model.folds import ClipRef, Fold
 from fer_model.index import Index
+from fer_model.memory import FramesPlace
 from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
 from fer_model.results import Epoch, Result, note_of
 
@@ -38,7 +41,6 @@ class Terminal:
         *,
         fold: int,
         device: str,
-        epochs_done: int,
     ) -> None:
         """What will be trained on what, and which classes are missing."""
         gflop = flops_per_clip(network, clip_length=index.clip_length) / 1e9
@@ -58,40 +60,56 @@ class Terminal:
             absent = [c for i, c in enumerate(index.classes) if i not in {ref.label for ref in refs}]
             if absent:
                 self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
-        if epochs_done:
-            self.line(f"resumed after epoch {epochs_done} of {config.epochs}")
 
-    def data(self, *, in_memory: bool, needed_bytes: int) -> None:
+    def devices(self, *, batch_size: int, n_devices: int) -> None:
+        """Say how the clips of a step are divided among devices, where there are several."""
+        if n_devices == 1:
+            return
+        parts = [batch_size // n_devices + (i < batch_size % n_devices) for i in range(n_devices)]
+        self.line(f"batch {batch_size}: {' + '.join(map(str, parts))} clips on {n_devices} devices")
+        if 0 in parts:
+            self.line(
+                f"warning: {parts.count(0)} of {n_devices} devices have no clip; give a larger --batch-size "
+                "or fewer devices",
+                style="yellow",
+            )
+
+    def data(self, place: FramesPlace, *, needed_bytes: int) -> None:
         """Say where the clips come from."""
         size = f"{needed_bytes / 1e6:,.0f} MB"
         self.line(
-            f"clips come from memory, {size}" if in_memory else f"clips come from disk; in memory, they are {size}"
+            {
+                "device": f"clips come from the memory of the training device, {size}",
+                "ram": f"clips come from memory, {size}",
+                "disk": f"clips come from disk; in memory, they are {size}",
+            }[place]
         )
 
     @contextmanager
     def checking(self) -> Iterator[Callable[[int, int], None]]:
         """Show how far the checking of files is: to be told how many bytes of how many."""
-        with self._bar("checking shards") as progress:
-            task = progress.add_task("", total=None)
-            yield lambda n_bytes, total: progress.update(task, completed=n_bytes, total=total)
+        with self._bar("checking shards") as bar:
+            task = bar.add_task("", total=None)
+            yield lambda n_bytes, total: bar.update(task, completed=n_bytes, total=total)
 
     def loading(self, frames: Iterable[int], *, n_frames: int) -> None:
         """Show how far the reading of frames is."""
-        with self._bar("reading frames") as progress:
-            task = progress.add_task("", total=n_frames)
+        with self._bar("reading frames") as bar:
+            task = bar.add_task("", total=n_frames)
             for n in frames:
-                progress.advance(task, n)
+                bar.advance(task, n)
 
-    def _bar(self, what: str) -> Progress:
-        return Progress(
+    def _bar(self, what: str) -> Bar:
+        return Bar(
             TextColumn(what), BarColumn(), TimeRemainingColumn(),
             console=self.console, transient=True, disable=not self.console.is_terminal,
         )  # fmt: skip
 
     @contextmanager
-    def training(self, *, n_epochs: int, n_batches: int, epochs_done: int) -> Iterator["TrainingProgress"]:
+    def training(self, progress: Progress, *, n_epochs: int) -> Iterator["TrainingBar"]:
         """Show how far the training is."""
-        with Progress(
+        n_done = progress.epoch * progress.n_steps + progress.step
+        with Bar(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[n_epochs]}"),
             BarColumn(),
             TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:.1f} clips/s "),
@@ -99,12 +117,12 @@ class Terminal:
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
-        ) as progress:
-            task = progress.add_task(
-                "", total=n_epochs * n_batches, completed=epochs_done * n_batches,
-                epoch=epochs_done + 1, n_epochs=n_epochs, loss=float("nan"), rate=0.0,
+        ) as bar:
+            task = bar.add_task(
+                "", total=n_epochs * progress.n_steps, completed=n_done,
+                epoch=progress.epoch + 1, n_epochs=n_epochs, loss=float("nan"), rate=0.0,
             )  # fmt: skip
-            yield TrainingProgress(self, progress, task, n_epochs=n_epochs)
+            yield TrainingBar(self, bar, task, n_epochs=n_epochs)
 
     def finish(self, result: Result) -> None:
         """The result and where it lies."""
@@ -121,17 +139,20 @@ class Terminal:
         self.line(f"trained in {result.seconds:.0f} s; figures, predictions and weights: {result.run.path}")
 
 
-class TrainingProgress:
+class TrainingBar:
     """Takes reports from the training loop; in a log file, each epoch is a line."""
 
-    def __init__(self, terminal: Terminal, progress: Progress, task: TaskID, *, n_epochs: int) -> None:
-        self.terminal, self.progress, self.task, self.n_epochs = terminal, progress, task, n_epochs
+    def __init__(self, terminal: Terminal, bar: Bar, task: TaskID, *, n_epochs: int) -> None:
+        self.terminal, self.bar, self.task, self.n_epochs = terminal, bar, task, n_epochs
 
-    def batch(self, *, epoch: int, loss: float, clips_per_s: float) -> None:
-        """A step was made."""
-        self.progress.update(self.task, advance=1, epoch=epoch + 1, loss=loss, rate=clips_per_s)
+    def step_done(self, progress: Progress, *, n_clips: int) -> None:
+        """A step was made; `n_clips` are done in this epoch."""
+        self.bar.update(
+            self.task, advance=1, epoch=progress.epoch + 1,
+            loss=progress.loss_sum / n_clips, rate=n_clips / progress.seconds,
+        )  # fmt: skip
 
-    def epoch(self, row: Epoch) -> None:
+    def epoch_done(self, row: Epoch) -> None:
         """An epoch is complete and saved."""
         if row.validation_video_accuracy is None:
             validation = ""
@@ -139,7 +160,8 @@ class TrainingProgress:
             validation = f"  validation loss {row.validation_loss:.3f}, right {row.validation_video_accuracy:.1%}"
         left_s = (self.n_epochs - row.epoch) * row.seconds
         self.terminal.line(
-            f"epoch {row.epoch:3}/{self.n_epochs}  loss {row.loss:.3f}{validation}  {row.clips_per_s:.1f} clips/s  "
+            f"epoch {row.epoch:3}/{self.n_epochs}  loss {row.loss:.3f}{validation}  {row.clips_per_s:.1f} clips/s, "
+            f"waited {row.waited_s:.1f} of {row.seconds:.1f} s for clips  "
             f"{int(left_s) // 60}:{int(left_s) % 60:02} left"
         )
 

@@ -65,6 +65,7 @@ def write_corpus(
     labels: Sequence[int] = (0, 1, 2, 0, 1, 2),
     n_frames: Sequence[int] = (4, 6, 3),
     size: int = 16,
+    length: int = LENGTH,
     corpus: str = "tiny",
     recipe: dict[str, Any] | None = None,
 ) -> Path:
@@ -80,13 +81,15 @@ def write_corpus(
             for i, label in enumerate(labels)
         ]
         path = directory / f"{corpus}-s{subject}.h5"
-        entries.append(write_shard(path, videos, subject=subject, group=group, corpus=corpus, recipe=recipe or {}))
+        entries.append(
+            write_shard(path, videos, subject=subject, group=group, corpus=corpus, recipe=recipe or {}, length=length)
+        )
     index = {
         "format": "fer-shards",
         "version": 1,
         "corpus": corpus,
         "classes": list(CLASSES),
-        "clip": {"length": LENGTH, "stride": STRIDE},
+        "clip": {"length": length, "stride": STRIDE},
         "n_groups": n_groups,
         "aligner": "mesh",
         "recipe": recipe or {},
@@ -99,15 +102,22 @@ def write_corpus(
 
 
 def write_shard(
-    path: Path, videos: Sequence[Video], *, subject: str, group: int, corpus: str, recipe: dict[str, Any]
+    path: Path,
+    videos: Sequence[Video],
+    *,
+    subject: str,
+    group: int,
+    corpus: str,
+    recipe: dict[str, Any],
+    length: int = LENGTH,
 ) -> dict[str, Any]:
     """One finished shard; its entry for the index."""
     recordings, clips, first = [], [], 0
     for i, video in enumerate(videos):
         n = len(video.rgb)
         recordings.append((video.id, f"{video.id}.avi", "0" * 64, video.label, subject, group, first, n, 25.0, n))
-        starts = list(range(0, n - LENGTH + 1, STRIDE)) or [0]
-        clips += [(i, first + start, min(LENGTH, n), video.label) for start in starts]
+        starts = list(range(0, n - length + 1, STRIDE)) or [0]
+        clips += [(i, first + start, min(length, n), video.label) for start in starts]
         first += n
     with h5py.File(path, "w") as file:
         store_frames(file, "rgb", np.concatenate([v.rgb for v in videos]))
@@ -122,7 +132,7 @@ def write_shard(
         file["recordings"] = np.array(rows, RECORDING)
         file["clips"] = np.array(clips, CLIP)
         file.attrs.update({"format": "fer-shard", "version": 1, "corpus": corpus, "subject": subject})
-        file.attrs.update({"aligner": "mesh", "group": group, "clip_length": LENGTH, "clip_stride": STRIDE})
+        file.attrs.update({"aligner": "mesh", "group": group, "clip_length": length, "clip_stride": STRIDE})
         file.attrs.update({"classes": json.dumps(CLASSES), "recipe": json.dumps(recipe), "versions": "{}", "key": KEY})
     entry = {"file": path.name, "subject": subject, "group": group, "key": KEY}
     return entry | file_facts(path) | {"n_recordings": len(videos), "n_clips": len(clips), "n_frames": first}

@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader
 
 from fer_model import frames as frames_module
 from fer_model.data import Batch, ClipDataset, ClipStore, frames_bytes, pad_clip
+from fer_model.device_store import DeviceStore
 from fer_model.errors import ArgumentError, ShardError
 from fer_model.folds import ClipRef, shards_of
 from fer_model.frames import FrameReader
-from fer_model.memory import fits_in_memory
+from fer_model.memory import frames_place
 from fer_model.shards import read_corpus
 
 
@@ -77,6 +78,18 @@ def test_what_was_loaded_is_not_read_again(shards: Path) -> None:
     for shard in shards_of(refs):
         shard.path.unlink()
     assert same(batch_of(store, refs), before)
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_clips_gathered_on_the_device_are_those_of_the_disk(shards: Path, size: int) -> None:
+    refs = refs_of(shards)
+    assert {ref.clip.n_valid for ref in refs} == {3, 4}
+    store = DeviceStore(new_store(size=size), device=torch.device("cpu"))
+    assert list(store.load(refs)) == [26, 26, 26]
+    wanted = [refs, refs[::-3], refs[5:6]]
+    for found, read in zip(store.batches(wanted), new_store(size=size).batches(wanted), strict=True):
+        assert same(found, read)
+        assert torch.equal(found.label_B, read.label_B)
 
 
 @pytest.mark.parametrize("filter_", ["none", "gzip", "bitshuffle-lz4"])
@@ -256,12 +269,21 @@ def test_memory_is_checked_before_frames_are_read(shards: Path) -> None:
     sum(loaded.load(refs_of(shards)))
     held = sum(t.numel() * t.element_size() for pair in loaded._loaded.values() for t in pair)
     assert held == needed
-    assert fits_in_memory("ram", needed_bytes=needed, free_bytes=needed)
-    with pytest.raises(ArgumentError, match=r"need 5,000 MB and 4,999 MB are free: take --data disk"):
-        fits_in_memory("ram", needed_bytes=5_000_000_000, free_bytes=4_999_000_000)
-    assert fits_in_memory("auto", needed_bytes=10, free_bytes=20)
-    assert not fits_in_memory("auto", needed_bytes=10, free_bytes=19)
-    assert not fits_in_memory("disk", needed_bytes=10, free_bytes=1000)
+    for data in ("ram", "device"):
+        assert frames_place(data, needed_bytes=9, free_bytes=9, device_bytes=None) == data
+        with pytest.raises(ArgumentError, match=rf"{data}: .* need 5,000 MB and 4,999 MB are free: take --data disk"):
+            frames_place(data, needed_bytes=5_000_000_000, free_bytes=4_999_000_000, device_bytes=None)
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "device_bytes", "place"),
+    [(20, None, "ram"), (19, None, "disk"), (0, 20, "device"), (20, 19, "ram"), (19, 19, "disk")],
+)
+def test_frames_go_to_the_first_memory_of_which_they_take_half(
+    free_bytes: int, device_bytes: int | None, place: str
+) -> None:
+    assert frames_place("auto", needed_bytes=10, free_bytes=free_bytes, device_bytes=device_bytes) == place
+    assert frames_place("disk", needed_bytes=1, free_bytes=free_bytes, device_bytes=device_bytes) == "disk"
 
 
 @given(n=st.integers(1, 9), extra=st.integers(0, 9))

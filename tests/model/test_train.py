@@ -3,62 +3,24 @@
 import csv
 import io
 import json
+import os
+import signal
 from pathlib import Path
 
 import h5py
 import pytest
-import torch
 from rich.console import Console
+from runs import fold_of, losses, run, same_weights
 from safetensors.torch import load_file
 from shard_files import edit_shard, write_corpus
 
-from fer_model import rundir, train
-from fer_model.errors import DivergedError, RunDirectoryError
+from fer_model import rundir
+from fer_model.errors import RunDirectoryError
 from fer_model.figures import confusion_figure
+from fer_model.journal import Journal
 from fer_model.network import Stream
-from fer_model.results import Result
-from fer_model.steps import check_finite
+from fer_model.stop import Interrupted
 from fer_model.terminal import confusion_table
-
-
-def run(
-    shards: Path,
-    out: Path,
-    *,
-    fold: int = 1,
-    variant: str = "d",
-    epochs: int | None = 2,
-    lr: float | None = None,
-    seed: int = 0,
-    validation_group: int | None = None,
-    data: str = "auto",
-    resume: bool = False,
-    overwrite: bool = False,
-    log: io.StringIO | None = None,
-) -> Result:
-    return train.train_fold(
-        shards=shards,
-        fold=fold,
-        variant=variant,
-        preset="small",
-        epochs=epochs,
-        batch_size=6,
-        lr=lr,
-        seed=seed,
-        device="cpu",
-        out=out,
-        validation_group=validation_group,
-        data=data,
-        readers=2,
-        resume=resume,
-        overwrite=overwrite,
-        console=Console(file=log or io.StringIO(), width=100),
-    )
-
-
-def losses(path: Path) -> list[str]:
-    with (path / "metrics.csv").open() as file:
-        return [row["loss"] for row in csv.DictReader(file)]
 
 
 def test_a_finished_run_holds_the_promised_files(shards: Path, tmp_path: Path) -> None:
@@ -133,16 +95,8 @@ def test_nothing_of_the_test_group_reaches_training(tmp_path: Path) -> None:
     edit_shard(shards, spoil, number=1)
     second = run(shards, tmp_path / "second", fold=2)
     assert losses(first.run.path) == losses(second.run.path)
-    weights = [load_file(result.run.path / "model.safetensors") for result in (first, second)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert same_weights(first.run.path, second.run.path)
     assert first.video.confusion_KK != second.video.confusion_KK
-
-
-def test_a_run_whose_last_step_diverged_is_not_finished(shards: Path, tmp_path: Path) -> None:
-    with pytest.raises(DivergedError, match="diverged"):
-        run(shards, tmp_path / "runs", epochs=1, lr=1e30)
-    assert not list((tmp_path / "runs").rglob("summary.json"))
-    assert not list((tmp_path / "runs").rglob("checkpoint.pt"))
 
 
 @pytest.mark.parametrize("variant", ["a", "d"])
@@ -157,47 +111,17 @@ def test_the_same_seed_gives_the_same_losses_and_another_seed_others(
     assert first != other
 
 
-def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_one(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = run(shards, tmp_path / "whole", epochs=4)
-    with monkeypatch.context() as patch:
-        interrupt_after(2, patch)
-        with pytest.raises(KeyboardInterrupt):
-            run(shards, tmp_path / "parts", epochs=4)
-    path = tmp_path / "parts" / "tiny" / "enhanced" / "fold1"
-    assert len(losses(path)) == 2
-    assert not (path / "summary.json").exists()
-    torch.manual_seed(99)  # nothing may hang on the generator's state
-    log = io.StringIO()
-    resumed = run(shards, tmp_path / "parts", epochs=4, resume=True, log=log)
-    assert "resumed after epoch 2 of 4" in log.getvalue()
-    assert losses(path) == losses(whole.run.path)
-    expected = load_file(whole.run.path / "model.safetensors")
-    found = load_file(path / "model.safetensors")
-    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
-    assert resumed.video == whole.video
-
-
-def interrupt_after(n_epochs: int, patch: pytest.MonkeyPatch) -> None:
-    """Act as Ctrl-C in the middle of an epoch."""
-
-    def interrupted(loss: float, *, epoch: int, lr: float) -> float:
-        if epoch == n_epochs:
-            raise KeyboardInterrupt
-        return check_finite(loss, epoch=epoch, lr=lr)
-
-    patch.setattr(train, "check_finite", interrupted)
-
-
-def test_a_run_that_is_there_is_left_alone_unless_told_otherwise(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "runs"
-    with monkeypatch.context() as patch:
-        interrupt_after(1, patch)
-        with pytest.raises(KeyboardInterrupt):
+def interrupted_run(shards: Path, out: Path) -> None:
+    """Two epochs, of which only the first is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "epoch_done", lambda self, history: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(Interrupted):
             run(shards, out)
+
+
+def test_a_run_that_is_there_is_left_alone_unless_told_otherwise(shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    interrupted_run(shards, out)
     with pytest.raises(RunDirectoryError, match="unfinished run; give --resume or --overwrite"):
         run(shards, out)
     with pytest.raises(RunDirectoryError, match=r"differs in lr \(0.002 there, 0.5 here\)"):
@@ -219,12 +143,9 @@ def test_a_directory_that_is_no_run_is_never_deleted(shards: Path, tmp_path: Pat
     assert (path / "thesis.txt").read_text() == "mine"
 
 
-def test_a_damaged_checkpoint_is_named(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        interrupt_after(1, patch)
-        with pytest.raises(KeyboardInterrupt):
-            run(shards, tmp_path / "runs")
-    path = tmp_path / "runs" / "tiny" / "enhanced" / "fold1" / "checkpoint.pt"
+def test_a_damaged_checkpoint_is_named(shards: Path, tmp_path: Path) -> None:
+    interrupted_run(shards, tmp_path / "runs")
+    path = fold_of(tmp_path / "runs") / "checkpoint.pt"
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 4
@@ -234,15 +155,6 @@ def test_a_damaged_checkpoint_is_named(shards: Path, tmp_path: Path, monkeypatch
     path.write_bytes(whole[:1000])
     with pytest.raises(RunDirectoryError, match=r"checkpoint\.pt: damaged"):
         run(shards, tmp_path / "runs", resume=True)
-
-
-def test_a_diverged_run_says_so_and_is_not_finished(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(train, "cross_entropy", lambda logits, _: logits.sum() * float("nan"))
-    with pytest.raises(DivergedError, match="the loss became nan in epoch 1"):
-        run(shards, tmp_path / "runs")
-    assert not (tmp_path / "runs" / "tiny" / "enhanced" / "fold1" / "summary.json").exists()
 
 
 def test_absent_classes_are_named_and_do_not_spoil_the_measures(tmp_path: Path) -> None:

@@ -1,29 +1,23 @@
 """`fer-train` as a process."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import click
 import pytest
+from runs import fer_train
 from shard_files import edit_shard, set_field
 
 from fer_model.cli import main
 
 
-def fer_train(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fer_model", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_options_are_these() -> None:
     found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
     run = {"--fold", "--variant", "--preset", "--device", "--out", "--validation-group", "--resume", "--overwrite"}
-    assert found == run | {"--epochs", "--batch-size", "--lr", "--seed", "--data", "--readers", "--debug"}
+    assert found == run | {"--epochs", "--batch-size", "--lr", "--seed", "--data", "--readers", "--debug"} | {
+        "--devices",
+        "--checkpoint-every",
+    }
 
 
 def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
@@ -70,29 +64,3 @@ def test_debug_shows_the_traceback(shards: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "not finished" in done.stderr.splitlines()[-1]
-
-
-def test_an_interrupted_process_exits_with_130_and_resumes(shards: Path, tmp_path: Path) -> None:
-    arguments = [shards, "--fold", 1, "--preset", "small", "--epochs", 40, "--out", tmp_path / "r"]
-    command = [sys.executable, "-m", "fer_model", *map(str, arguments)]
-    path = tmp_path / "r" / "tiny" / "enhanced" / "fold1"
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not (path / "checkpoint.pt").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "--resume" in errors
-    assert "Traceback" not in errors
-    assert not (path / "summary.json").exists()
-    rows = (path / "metrics.csv").read_text().splitlines()
-    assert len(rows) >= 2
-    refused = fer_train(*arguments)
-    assert refused.returncode == 1
-    assert "--resume" in refused.stderr
-    resumed = fer_train(*arguments, "--resume")
-    assert (resumed.returncode, resumed.stderr) == (0, "")
-    assert json.loads((path / "summary.json").read_text())["epochs"] == 40

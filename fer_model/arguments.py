@@ -1,0 +1,43 @@
+"""What a user asks of a training run: the arguments of `fer-train`, under the same names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Everything that can be asked of `fer_model.launch.launch` and of `fer_model.train.train_fold`."""
+
+    shards: Path
+    """A finished shard directory."""
+    fold: int
+    """The group to test on, 1-based; all others are trained on."""
+    variant: str
+    """a to d, or convlstm, spatial, temporal, enhanced."""
+    preset: str | None
+    """paper or small, see docs/paper.md; None: paper on a GPU, small on a CPU."""
+    epochs: int | None
+    """In place of the preset's, as the next two; None leaves it."""
+    batch_size: int | None
+    """Clips per step, on all devices together."""
+    lr: float | None
+    seed: int
+    """Decides weights, order and flips. The same seed on the same machine gives the same losses."""
+    device: str
+    """auto, cpu or cuda."""
+    devices: int
+    """Processes to train with, one per device; 1 under torchrun, which starts them itself."""
+    out: Path
+    """Parent of the run directories."""
+    validation_group: int | None
+    """A training group to leave out and to measure after each epoch; it chooses nothing."""
+    data: str
+    """Where the clips come from: device, ram, disk, or auto: the first that the frames take at most half of."""
+    readers: int | None
+    """Threads that read and decode, of each process; None: one per core, at most 8, divided among the processes."""
+    checkpoint_every: float
+    """Seconds after which the next step ends with a checkpoint; 0: every step does."""
+    resume: bool
+    """Go on after the last checkpoint of an unfinished run."""
+    overwrite: bool
+    """Delete the run that is there."""

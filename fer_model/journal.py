@@ -1,0 +1,62 @@
+"""What is written of each epoch while a run goes on: metrics.csv and TensorBoard events."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from torch.utils.tensorboard import SummaryWriter
+
+from fer_model import rundir
+from fer_model.results import Epoch
+from fer_model.rundir import RunDirectory
+
+
+class Journal:
+    """A row and some events for each epoch, none missing and none twice, also when a run goes on after it was killed.
+
+    What a killed run has left is written anew from its checkpoint. TensorBoard's own way, to go on in a second file,
+    fails where both are of the same second: it reads files by the order of their names.
+
+    Args:
+        history: the epochs that the run has kept.
+        writes: whether this process is the one that writes.
+    """
+
+    def __init__(self, run: RunDirectory, history: Sequence[Epoch], *, writes: bool) -> None:
+        self._run = run
+        self._events: SummaryWriter | None = None
+        if writes:
+            shutil.rmtree(run.tensorboard, ignore_errors=True)
+            self._events = SummaryWriter(str(run.tensorboard))
+            ended_at = time.time() - sum(row.seconds for row in history)  # as if there had been no pause
+            for row in history:
+                ended_at += row.seconds
+                self._add_events(row, ended_at)
+            write_metrics(run, history)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, traceback: TracebackType | None) -> None:
+        if self._events is not None:
+            self._events.close()
+
+    def epoch_done(self, history: Sequence[Epoch]) -> None:
+        """Write the last epoch."""
+        if self._events is not None:
+            self._add_events(history[-1], time.time())
+            self._events.flush()
+            write_metrics(self._run, history)
+
+    def _add_events(self, row: Epoch, ended_at: float) -> None:
+        for name, value in dataclasses.asdict(row).items():
+            if value is not None and self._events is not None:
+                self._events.add_scalar(name, value, row.epoch, walltime=ended_at)
+
+
+def write_metrics(run: RunDirectory, history: Sequence[Epoch]) -> None:
+    """Replace metrics.csv."""
+    header = [field.name for field in dataclasses.fields(Epoch)]
+    rundir.write_csv(run.path / "metrics.csv", header, [dataclasses.astuple(row) for row in history])

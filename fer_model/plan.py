@@ -1,0 +1,112 @@
+"""From arguments to what will be trained on what, and where it is kept: all that can be refused, before it costs."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+from fer_model import rundir
+from fer_model.arguments import Arguments
+from fer_model.build import preset_for
+from fer_model.config import TrainConfig, train_config
+from fer_model.data import frames_bytes
+from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
+from fer_model.index import Index
+from fer_model.memory import FramesPlace, available_bytes, frames_place
+from fer_model.ranks import Ranks
+from fer_model.rundir import Json, RunDirectory
+from fer_model.shards import Corpus, read_corpus
+from fer_model.terminal import Terminal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run that can begin. The first rank makes it, the others get a copy."""
+
+    config: TrainConfig
+    index: Index
+    flow_scale: float
+    fold: int
+    parts: Fold
+    frames: FramesPlace
+    """Where the frames of `kept` are kept."""
+    frames_bytes: int
+    run: RunDirectory
+    run_config: Json
+    state: Json | None
+    """The checkpoint to go on from."""
+
+    @property
+    def kept(self) -> tuple[ClipRef, ...]:
+        """The clips that are read in every epoch."""
+        return (*self.parts.train, *self.parts.validation)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        return -(-len(self.parts.train) // self.config.batch_size)
+
+
+def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, terminal: Terminal) -> Plan:
+    """Check the arguments and the shards, and claim the run directory.
+
+    Raises:
+        FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
+    """
+    config = train_config(
+        preset=arguments.preset or preset_for(device),
+        variant=arguments.variant,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        lr=arguments.lr,
+        seed=arguments.seed,
+    )
+    with terminal.checking() as checked:
+        corpus = read_corpus(arguments.shards, checked=checked)
+    check_face_size(corpus, size=config.input_size)
+    parts = select_fold(corpus, test_group=arguments.fold, validation_group=arguments.validation_group)
+    needed_bytes = frames_bytes(shards_of((*parts.train, *parts.validation)), size=config.input_size)
+    # what torchrun has started again goes on, whatever the first start was asked
+    resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
+    run = rundir.run_directory(arguments.out, corpus=corpus.index.corpus, variant=config.variant, fold=arguments.fold)
+    run_config = describe_run(config, corpus, fold=arguments.fold, validation_group=arguments.validation_group)
+    frames = frames_place(
+        arguments.data,
+        needed_bytes=needed_bytes,
+        free_bytes=available_bytes() // ranks.local_size,
+        device_bytes=torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None,
+    )
+    rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
+    state = rundir.load_checkpoint(run, config=run_config)
+    if resume and state is None:
+        terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
+    return Plan(
+        config=config,
+        index=corpus.index,
+        flow_scale=corpus.shards[0].flow_scale,
+        fold=arguments.fold,
+        parts=parts,
+        frames=frames,
+        frames_bytes=needed_bytes,
+        run=run,
+        run_config=run_config,
+        state=state,
+    )
+
+
+def describe_run(config: TrainConfig, corpus: Corpus, *, fold: int, validation_group: int | None) -> Json:
+    """Everything that decides the result of a run, as config.json keeps it."""
+    index = corpus.index
+    keys = hashlib.sha256(" ".join(entry.key for entry in index.shards).encode()).hexdigest()
+    return {
+        **dataclasses.asdict(config),
+        "corpus": index.corpus,
+        "fold": fold,
+        "validation_group": validation_group,
+        "classes": list(index.classes),
+        "clip_length": index.clip_length,
+        "aligner": index.aligner,
+        "recipe": index.recipe,
+        "shard_keys_sha256": keys,
+    }
