@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,12 @@ class Arguments:
     """Threads that read and decode, of each process; None: one per core, at most 8, divided among the processes."""
     checkpoint_every: float
     """Seconds after which the next step ends with a checkpoint; 0: every step does."""
+    precision: Literal["fp32", "bf16"]
+    """Of the convolutions."""
+    compile: str
+    """Whether to compile the time step of the layers: on, off, or auto: on a GPU."""
+    checkpoint_layers: bool
+    """Keep only the inputs of the layers, and compute each layer again on the way back."""
     resume: bool
     """Go on after the last checkpoint of an unfinished run."""
     overwrite: bool

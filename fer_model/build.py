@@ -9,13 +9,13 @@ from torch import nn
 
 from fer_model.config import TrainConfig
 from fer_model.errors import ArgumentError
-from fer_model.network import TwoStreamNetwork
+from fer_model.network import Recompute, TwoStreamNetwork
 
 SMALL_INPUT = 32
 """Side of the input, pixels, up to which a second thread gains nothing."""
 
 
-def build_network(config: TrainConfig, *, n_classes: int) -> TwoStreamNetwork:
+def build_network(config: TrainConfig, *, n_classes: int, recompute: Recompute = "nothing") -> TwoStreamNetwork:
     """The network of a configuration, its weights drawn from torch's generator. Variant (a) has no GroupNorm."""
     variant = config.variant
     return TwoStreamNetwork(
@@ -27,6 +27,8 @@ def build_network(config: TrainConfig, *, n_classes: int) -> TwoStreamNetwork:
         temporal_skip=variant.temporal_skip,
         norm_groups=config.norm_groups if variant.spatial_skip or variant.temporal_skip else None,
         hidden_features=config.hidden_features,
+        recompute=recompute,
+        bf16=config.precision == "bf16",
     )
 
 
@@ -45,6 +47,21 @@ def learning_rate(config: TrainConfig, *, done: float) -> float:
 def preset_for(device: torch.device) -> str:
     """The preset that can be trained on a device: the paper's network is too large for a CPU."""
     return "small" if device.type == "cpu" else "paper"
+
+
+def recompute_on(device: torch.device, *, checkpoint_layers: bool) -> Recompute:
+    """What a network on a device computes again on the way back: on a CPU, time is scarcer than memory."""
+    if checkpoint_layers:
+        return "layers"
+    return "steps" if device.type == "cuda" else "nothing"
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether a device has 16-bit arithmetic; without it, a CPU is about a hundred times slower than with 32 bits."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 def use_cpu_threads(config: TrainConfig, *, n_processes: int) -> None:

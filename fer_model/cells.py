@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from fer_model.recurrence import Advance, Recurrence, Terms, advance
+from fer_model.recurrence import Advance, RecomputedSteps, Terms, advance, run_steps
 
 
 class EnhancedConvLSTM(nn.Module):
@@ -37,6 +37,7 @@ class EnhancedConvLSTM(nn.Module):
         spatial_skip: have the term Wxr*x.
         temporal_skip: have the term s∘s~.
         norm_groups: groups of the GroupNorm; None for none, as in variant (a).
+        recompute_steps: compute each time step again on the way back, see fer_model/recurrence.py.
 
     Raises:
         ValueError: `kernel_size` is even, or `hidden_channels` is no multiple of `norm_groups`.
@@ -53,6 +54,7 @@ class EnhancedConvLSTM(nn.Module):
         spatial_skip: bool,
         temporal_skip: bool,
         norm_groups: int | None,
+        recompute_steps: bool = False,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
@@ -61,6 +63,7 @@ class EnhancedConvLSTM(nn.Module):
         self.kernel_size = kernel_size
         self.spatial_skip = spatial_skip
         self.temporal_skip = temporal_skip
+        self.recompute_steps = recompute_steps
         self.terms = Terms(temporal_skip=temporal_skip, spatial_skip=spatial_skip, norm_groups=norm_groups or 0)
         self.n_gates = 6 if temporal_skip else 4
         n_inputs = self.n_gates + spatial_skip
@@ -92,7 +95,8 @@ class EnhancedConvLSTM(nn.Module):
         compiled = torch.is_grad_enabled() and x_TBCHW.shape[1] == self.compiled_clips
         gamma, beta = (None, None) if self.norm is None else (self.norm.weight, self.norm.bias)
         sums_TBSHW = self._input_sums(x_TBCHW)
-        h_TBCHW: Tensor = Recurrence.apply(
+        steps = RecomputedSteps.apply if self.recompute_steps else run_steps
+        h_TBCHW: Tensor = steps(
             sums_TBSHW,
             self.recurrent_weight.to(sums_TBSHW.dtype),
             self.peephole_GCHW,

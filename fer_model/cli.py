@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -57,6 +58,17 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
     "--checkpoint-every", type=click.FloatRange(min=0), default=60.0, metavar="SECONDS",
     help="Keep the state of the run after that time, and after each epoch. 0: after each step.",
 )  # fmt: skip
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32",
+    help="Of the convolutions; bf16 needs a processor that computes in 16 bits.",
+)  # fmt: skip
+@click.option(
+    "--compile", type=click.Choice(["auto", "on", "off"]), default="auto",
+    help="Compile the time step of the layers, in the first step. auto: on a GPU; on a CPU it gains little.",
+)  # fmt: skip
+@click.option(
+    "--checkpoint-layers", is_flag=True, help="Less memory, more time: compute each layer again on the way back."
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run, from its last checkpoint.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
@@ -76,6 +88,9 @@ def main(
     data: str,
     readers: int | None,
     checkpoint_every: float,
+    precision: Literal["fp32", "bf16"],
+    compile: str,
+    checkpoint_layers: bool,
     resume: bool,
     overwrite: bool,
     debug: bool,
@@ -111,6 +126,9 @@ def main(
             data=data,
             readers=readers,
             checkpoint_every=checkpoint_every,
+            precision=precision,
+            compile=compile,
+            checkpoint_layers=checkpoint_layers,
             resume=resume,
             overwrite=overwrite,
         )

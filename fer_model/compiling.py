@@ -6,6 +6,9 @@ what is gained is in the step: convolutions stay the library's.
 
 import os
 import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,15 +28,20 @@ def wants_compiling(choice: str, *, device: torch.device) -> bool:
     (docs/performance.md).
 
     Raises:
-        ArgumentError: `choice` is on, and there is no C++ compiler.
+        ArgumentError: `choice` is on, and what compiling needs is missing.
     """
     found = any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++") if name)
+    if device.type == "cuda":
+        found = found and find_spec("triton") is not None
     if choice == "on" and not found:
-        raise ArgumentError("--compile on: needs a C++ compiler, and finds neither $CXX, g++ nor clang++; install one.")
+        raise ArgumentError(
+            "--compile on: needs a C++ compiler ($CXX, g++ or clang++) and, on a GPU, triton; install what is missing, "
+            "or take --compile off."
+        )
     return choice == "on" or (choice == "auto" and device.type == "cuda" and found)
 
 
-def compile_steps(network: nn.Module, *, n_clips: int, backend: str = "inductor") -> None:
+def compile_steps(network: nn.Module, *, n_clips: int, backend: str | Callable[..., Any] = "inductor") -> None:
     """Let the layers of a network take compiled steps for training batches of `n_clips` clips.
 
     Other batches (the last one of an epoch, evaluation) take the plain step: each size would be compiled anew.

@@ -61,6 +61,8 @@ class TrainConfig:
     flip: bool
     """Mirror half of the training clips, chosen anew in every epoch."""
     seed: int
+    precision: Literal["fp32", "bf16"]
+    """Of the convolutions and of h; gates, cell states, the statistics of GroupNorm and all weights have 32 bits."""
 
 
 PRESETS = {
@@ -81,6 +83,7 @@ PRESETS = {
         epochs=60,
         flip=True,
         seed=0,
+        precision="fp32",
     ),
     "small": TrainConfig(
         preset="small",
@@ -99,14 +102,22 @@ PRESETS = {
         epochs=10,
         flip=True,
         seed=0,
+        precision="fp32",
     ),
 }
 
 
 def train_config(
-    *, preset: str, variant: str, epochs: int | None, batch_size: int | None, lr: float | None, seed: int
+    *,
+    preset: str,
+    variant: str,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int,
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> TrainConfig:
-    """A preset with the given variant and seed, and with what is not None in place of the preset's value."""
+    """A preset with the given variant, seed and precision, and with what is not None in place of the preset's value."""
     base = PRESETS[preset]
     return dataclasses.replace(
         base,
@@ -115,4 +126,5 @@ def train_config(
         batch_size=base.batch_size if batch_size is None else batch_size,
         lr=base.lr if lr is None else lr,
         seed=seed,
+        precision=precision,
     )

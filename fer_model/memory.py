@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import torch
+
 from fer_model.errors import ArgumentError
 
 FramesPlace: TypeAlias = Literal["device", "ram", "disk"]
@@ -22,6 +24,11 @@ def available_bytes(*, meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGR
         cached = dict(line.split(" ", 1) for line in statistics.read_text().splitlines())["inactive_file"]
         room.append(int(limit.read_text()) - int(used.read_text()) + int(cached))
     return max(0, min(room))
+
+
+def free_bytes(device: torch.device, *, n_processes: int) -> int:
+    """Memory that a device can still give; a CPU's is the machine's, divided among the processes there."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_bytes() // n_processes
 
 
 def frames_place(data: str, *, needed_bytes: int, free_bytes: int, device_bytes: int | None) -> FramesPlace:

@@ -5,6 +5,7 @@ Axes: T time, B clips of a batch, C channels, H rows, W columns, K classes.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fer_model.cells import EnhancedConvLSTM
 
+Recompute: TypeAlias = Literal["nothing", "steps", "layers"]
 RGB_CHANNELS, FLOW_CHANNELS = 3, 2
 
 
@@ -25,7 +27,7 @@ class Stream(nn.Module):
         channels: hidden channels, one number per layer.
         kernels: side of the kernels, one number per layer.
         spatial_skip, temporal_skip, norm_groups: see EnhancedConvLSTM.
-        checkpoint_layers: keep only the inputs of the layers, and compute each again on the way back.
+        recompute: what is computed again on the way back, to keep less of it: nothing, the time steps, or whole layers.
 
     Raises:
         ValueError: `input_size` is too small for the number of layers, or the lists differ in length.
@@ -41,10 +43,10 @@ class Stream(nn.Module):
         spatial_skip: bool,
         temporal_skip: bool,
         norm_groups: int | None,
-        checkpoint_layers: bool = False,
+        recompute: Recompute = "nothing",
     ) -> None:
         super().__init__()
-        self.checkpoint_layers = checkpoint_layers
+        self.recompute = recompute
         if input_size < 2 ** len(channels):
             raise ValueError(f"{len(channels)} poolings need an input_size of {2 ** len(channels)}, not {input_size}")
         layers, size = [], input_size
@@ -59,6 +61,7 @@ class Stream(nn.Module):
                     spatial_skip=spatial_skip,
                     temporal_skip=temporal_skip,
                     norm_groups=norm_groups,
+                    recompute_steps=recompute != "nothing",
                 )
             )
             in_channels, size = hidden_channels, size // 2
@@ -74,7 +77,7 @@ class Stream(nn.Module):
         x_NCHW = x_TBCHW.flatten(0, 1).contiguous(memory_format=memory)
         for layer in self.layers:
             x_TBCHW = x_NCHW.view(n_steps, n_clips, *x_NCHW.shape[1:])
-            if self.checkpoint_layers and torch.is_grad_enabled():
+            if self.recompute == "layers" and torch.is_grad_enabled():
                 x_NCHW = checkpoint(_pooled, layer, x_TBCHW, use_reentrant=False)
             else:
                 x_NCHW = _pooled(layer, x_TBCHW)
@@ -91,7 +94,8 @@ class TwoStreamNetwork(nn.Module):
     Args:
         n_classes: number of logits.
         hidden_features: widths of the fully connected layers before the last.
-        input_size, channels, kernels, spatial_skip, temporal_skip, norm_groups, checkpoint_layers: see Stream.
+        bf16: let convolutions and matrices compute in 16 bits.
+        input_size, channels, kernels, spatial_skip, temporal_skip, norm_groups, recompute: see Stream.
     """
 
     def __init__(
@@ -105,9 +109,11 @@ class TwoStreamNetwork(nn.Module):
         temporal_skip: bool,
         norm_groups: int | None,
         hidden_features: Sequence[int],
-        checkpoint_layers: bool = False,
+        recompute: Recompute = "nothing",
+        bf16: bool = False,
     ) -> None:
         super().__init__()
+        self.bf16 = bf16
         self.rgb, self.flow = (
             Stream(
                 in_channels=in_channels,
@@ -117,7 +123,7 @@ class TwoStreamNetwork(nn.Module):
                 spatial_skip=spatial_skip,
                 temporal_skip=temporal_skip,
                 norm_groups=norm_groups,
-                checkpoint_layers=checkpoint_layers,
+                recompute=recompute,
             )
             for in_channels in (RGB_CHANNELS, FLOW_CHANNELS)
         )
@@ -125,13 +131,14 @@ class TwoStreamNetwork(nn.Module):
         self.fully_connected = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, rgb_BTCHW: Tensor, flow_BTCHW: Tensor) -> Tensor:
-        """Logits (B, K) of clips."""
-        x = self.rgb(rgb_BTCHW) + self.flow(flow_BTCHW)
-        *hidden, last = self.fully_connected
-        for layer in hidden:
-            x = relu(layer(x))
-        logits_BK: Tensor = last(x)
-        return logits_BK
+        """Logits (B, K) of clips, in the precision of the inputs."""
+        with torch.autocast(rgb_BTCHW.device.type, torch.bfloat16, enabled=self.bf16):
+            x = self.rgb(rgb_BTCHW) + self.flow(flow_BTCHW)
+            *hidden, last = self.fully_connected
+            for layer in hidden:
+                x = relu(layer(x))
+            logits_BK: Tensor = last(x)
+        return logits_BK.float() if self.bf16 else logits_BK
 
 
 def n_parameters(network: nn.Module) -> int:

@@ -9,6 +9,7 @@ import torch
 from fer_model import rundir
 from fer_model.arguments import Arguments
 from fer_model.build import preset_for
+from fer_model.compiling import wants_compiling
 from fer_model.config import TrainConfig, train_config
 from fer_model.data import frames_bytes
 from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
@@ -32,6 +33,8 @@ class Plan:
     frames: FramesPlace
     """Where the frames of `kept` are kept."""
     frames_bytes: int
+    compiled: bool
+    """Whether the time step of the layers is compiled."""
     run: RunDirectory
     run_config: Json
     state: Json | None
@@ -61,7 +64,9 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         batch_size=arguments.batch_size,
         lr=arguments.lr,
         seed=arguments.seed,
+        precision=arguments.precision,
     )
+    compiled = wants_compiling(arguments.compile, device=device)
     with terminal.checking() as checked:
         corpus = read_corpus(arguments.shards, checked=checked)
     check_face_size(corpus, size=config.input_size)
@@ -89,6 +94,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         parts=parts,
         frames=frames,
         frames_bytes=needed_bytes,
+        compiled=compiled,
         run=run,
         run_config=run_config,
         state=state,

@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from fer_model.build import computes_bf16
 from fer_model.checkpoint import Progress
 from fer_model.config import TrainConfig
 from fer_model.folds import ClipRef, Fold
@@ -40,7 +42,7 @@ class Terminal:
         network: TwoStreamNetwork,
         *,
         fold: int,
-        device: str,
+        device: torch.device,
     ) -> None:
         """What will be trained on what, and which classes are missing."""
         gflop = flops_per_clip(network, clip_length=index.clip_length) / 1e9
@@ -48,8 +50,13 @@ class Terminal:
             f"{index.corpus}, fold {fold} of {index.n_groups}: {config.variant} network, preset {config.preset}, "
             f"{n_parameters(network):,} parameters, {gflop:.2f} GFLOP per clip forward, on {device}"
         )
-        if device == "cpu" and gflop > CPU_GFLOP:
+        if device.type == "cpu" and gflop > CPU_GFLOP:
             self.line("warning: this network is too large for a CPU; --preset small is made for one", style="yellow")
+        if config.precision == "bf16" and not computes_bf16(device):
+            self.line(
+                f"warning: {device} has no 16-bit arithmetic and is very slow at it; take --precision fp32",
+                style="yellow",
+            )
         note = note_of(index)
         if note:
             self.line(f"note: {note}", style="yellow")
@@ -60,6 +67,18 @@ class Terminal:
             absent = [c for i, c in enumerate(index.classes) if i not in {ref.label for ref in refs}]
             if absent:
                 self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
+
+    def step(self, *, n_clips: int, step_bytes: int, free_bytes: int, compiled: bool) -> None:
+        """Say what a step will take on this device."""
+        self.line(
+            f"a step of {n_clips} clips takes about {step_bytes / 1e6:,.0f} MB"
+            + ("; the first one compiles, which takes minutes" if compiled else "")
+        )
+        if step_bytes > free_bytes:
+            self.line(
+                f"warning: {free_bytes / 1e6:,.0f} MB are free; take --checkpoint-layers or a smaller --batch-size",
+                style="yellow",
+            )
 
     def devices(self, *, batch_size: int, n_devices: int) -> None:
         """Say how the clips of a step are divided among devices, where there are several."""

@@ -8,13 +8,16 @@ from rich.console import Console
 
 from fer_model import rundir
 from fer_model.arguments import Arguments
-from fer_model.build import build_network, build_optimizer, n_cores, pick_device, use_cpu_threads
+from fer_model.build import build_network, build_optimizer, n_cores, pick_device, recompute_on, use_cpu_threads
 from fer_model.checkpoint import Checkpoints, Progress
+from fer_model.compiling import compile_steps
 from fer_model.data import BatchSource, ClipStore
 from fer_model.device_store import DeviceStore
 from fer_model.evaluate import decide
 from fer_model.folds import shards_of
+from fer_model.footprint import step_bytes
 from fer_model.loop import Training, train
+from fer_model.memory import free_bytes
 from fer_model.plan import Plan, make_plan
 from fer_model.ranks import ALONE, Ranks
 from fer_model.results import Result, result_of, write_results
@@ -42,7 +45,11 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
         if device.type == "cpu":
             use_cpu_threads(plan.config, n_processes=ranks.local_size)
         torch.manual_seed(plan.config.seed)
-        network = build_network(plan.config, n_classes=len(plan.index.classes)).to(device)
+        recompute = recompute_on(device, checkpoint_layers=arguments.checkpoint_layers)
+        network = build_network(plan.config, n_classes=len(plan.index.classes), recompute=recompute).to(device)
+        n_clips = len(ranks.share(torch.arange(plan.config.batch_size))[0])
+        if plan.compiled:
+            compile_steps(network, n_clips=n_clips)
         optimizer = build_optimizer(plan.config, network.parameters())
         checkpoints = Checkpoints(
             plan.run,
@@ -52,7 +59,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             every_s=arguments.checkpoint_every,
             writes=ranks.first,
         )
-        terminal.start(plan.index, plan.parts, plan.config, network, fold=plan.fold, device=str(device))
+        terminal.start(plan.index, plan.parts, plan.config, network, fold=plan.fold, device=device)
         terminal.devices(batch_size=plan.config.batch_size, n_devices=ranks.size)
         progress = Progress(n_steps=plan.n_steps, history=[])
         if plan.state is not None:
@@ -72,6 +79,12 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             device=device,
             progress=progress,
             checkpoints=checkpoints,
+        )
+        terminal.step(
+            n_clips=n_clips,
+            step_bytes=step_bytes(network, n_clips=n_clips, clip_length=plan.index.clip_length, config=plan.config),
+            free_bytes=free_bytes(device, n_processes=ranks.local_size),
+            compiled=plan.compiled,
         )
         train(plan, training, ranks=ranks, stop=stop, terminal=terminal)
         probability_NK = predict(

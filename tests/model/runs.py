@@ -32,6 +32,9 @@ SMALL = Arguments(
     data="auto",
     readers=2,
     checkpoint_every=60.0,
+    precision="fp32",
+    compile="off",
+    checkpoint_layers=False,
     resume=False,
     overwrite=False,
 )

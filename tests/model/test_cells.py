@@ -12,9 +12,12 @@ from fer_model.config import Variant
 from fer_model.recurrence import advance
 
 VARIANTS = list(Variant)
+RECOMPUTE = pytest.mark.parametrize("recompute_steps", [False, True], ids=["kept", "recomputed"])
 
 
-def make_layer(variant: Variant, *, size: int = 5, kernel_size: int = 3) -> EnhancedConvLSTM:
+def make_layer(
+    variant: Variant, *, size: int = 5, kernel_size: int = 3, recompute_steps: bool = False
+) -> EnhancedConvLSTM:
     torch.manual_seed(1)
     layer = EnhancedConvLSTM(
         in_channels=3,
@@ -25,6 +28,7 @@ def make_layer(variant: Variant, *, size: int = 5, kernel_size: int = 3) -> Enha
         spatial_skip=variant.spatial_skip,
         temporal_skip=variant.temporal_skip,
         norm_groups=2 if variant.spatial_skip or variant.temporal_skip else None,
+        recompute_steps=recompute_steps,
     ).double()
     with torch.no_grad():
         for parameter in layer.parameters():  # nothing may be zero or equal by initialisation
@@ -37,21 +41,29 @@ def make_input(n_steps: int, *, size: int = 5, n_clips: int = 2) -> Tensor:
     return torch.randn(n_steps, n_clips, 3, size, size + 1, dtype=torch.float64, generator=generator).requires_grad_()
 
 
+@RECOMPUTE
 @pytest.mark.parametrize("n_steps", range(1, 21))
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_fast_layer_equals_the_equations_forward_and_in_every_gradient(variant: Variant, n_steps: int) -> None:
-    assert_equal_to_the_equations(make_layer(variant), make_input(n_steps))
+def test_fast_layer_equals_the_equations_forward_and_in_every_gradient(
+    variant: Variant, n_steps: int, recompute_steps: bool
+) -> None:
+    assert_equal_to_the_equations(make_layer(variant, recompute_steps=recompute_steps), make_input(n_steps))
 
 
+@RECOMPUTE
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_fast_layer_equals_the_equations_for_one_clip_of_one_pixel_by_two(variant: Variant) -> None:
-    assert_equal_to_the_equations(make_layer(variant, size=1, kernel_size=5), make_input(4, size=1, n_clips=1))
+def test_fast_layer_equals_the_equations_for_one_clip_of_one_pixel_by_two(
+    variant: Variant, recompute_steps: bool
+) -> None:
+    layer = make_layer(variant, size=1, kernel_size=5, recompute_steps=recompute_steps)
+    assert_equal_to_the_equations(layer, make_input(4, size=1, n_clips=1))
 
 
+@RECOMPUTE
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_compiled_steps_equal_the_equations(variant: Variant, backend: str) -> None:
-    layer = make_layer(variant)
+def test_compiled_steps_equal_the_equations(variant: Variant, backend: str, recompute_steps: bool) -> None:
+    layer = make_layer(variant, recompute_steps=recompute_steps)
     compile_steps(layer, n_clips=2, backend=backend)
     assert_equal_to_the_equations(layer, make_input(4))
 
@@ -87,7 +99,7 @@ def test_in_16_bits_hidden_states_are_near_those_in_32(variant: Variant) -> None
 def test_the_cell_state_of_16_bit_sums_has_32_bits() -> None:
     sums = torch.randn(2, 28, 5, 5).bfloat16()
     c, h = advance(
-        sums, torch.randn(2, 4, 5, 5), torch.randn(3, 4, 5, 5), torch.ones(4), torch.zeros(4),
+        sums, None, None, torch.randn(2, 4, 5, 5), torch.randn(3, 4, 5, 5), torch.ones(4), torch.zeros(4),
         temporal_skip=True, spatial_skip=True, norm_groups=2,
     )  # fmt: skip
     assert (c.dtype, h.dtype) == (torch.float32, torch.bfloat16)
@@ -122,16 +134,21 @@ def gradients(layer: EnhancedConvLSTM) -> dict[str, Tensor]:
     return found if layer.norm is None else found | {"gamma": of(layer.norm.weight), "beta": of(layer.norm.bias)}
 
 
+@RECOMPUTE
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_fast_layer_equals_the_equations_on_channels_last_memory(variant: Variant) -> None:
-    layer, x = make_layer(variant, kernel_size=5), make_input(4)
+def test_fast_layer_equals_the_equations_on_channels_last_memory(variant: Variant, recompute_steps: bool) -> None:
+    layer, x = make_layer(variant, recompute_steps=recompute_steps, kernel_size=5), make_input(4)
     x_last = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(x.shape)
     torch.testing.assert_close(layer(x_last), layer(x), rtol=1e-10, atol=1e-10)
 
 
+@RECOMPUTE
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_gradients_agree_with_finite_differences(variant: Variant) -> None:
-    layer, x = make_layer(variant, size=2), make_input(3, size=2)[:, :1].detach().requires_grad_()
+def test_gradients_agree_with_finite_differences(variant: Variant, recompute_steps: bool) -> None:
+    layer, x = (
+        make_layer(variant, recompute_steps=recompute_steps, size=2),
+        make_input(3, size=2)[:, :1].detach().requires_grad_(),
+    )
     names = [name for name, _ in layer.named_parameters()]
 
     def run(x: Tensor, *parameters: Tensor) -> Tensor:

@@ -5,27 +5,34 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from fer_model.config import Variant
+from fer_model.config import PRESETS, Variant
 from fer_model.footprint import step_bytes
-from fer_model.network import TwoStreamNetwork
+from fer_model.network import Recompute, TwoStreamNetwork
 
-N_CLIPS, LENGTH = 3, 5
+N_CLIPS, LENGTH = 3, 8
 
 
-def make_network(variant: Variant, *, checkpoint_layers: bool) -> TwoStreamNetwork:
+def make_network(variant: Variant, *, recompute: Recompute) -> TwoStreamNetwork:
     return TwoStreamNetwork(
         n_classes=6, input_size=32, channels=(16, 32), kernels=(5, 3), spatial_skip=variant.spatial_skip,
         temporal_skip=variant.temporal_skip, norm_groups=None if variant is Variant.CONVLSTM else 4,
-        hidden_features=(16,), checkpoint_layers=checkpoint_layers,
+        hidden_features=(16,), recompute=recompute,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("variant", "checkpoint_layers"), [*((variant, False) for variant in Variant), (Variant.ENHANCED, True)]
+    ("variant", "recompute"),
+    [
+        (Variant.CONVLSTM, "nothing"),
+        (Variant.ENHANCED, "nothing"),
+        (Variant.CONVLSTM, "steps"),
+        (Variant.ENHANCED, "steps"),
+        (Variant.ENHANCED, "layers"),
+    ],
 )
-def test_the_expected_memory_is_near_what_is_taken(variant: Variant, checkpoint_layers: bool) -> None:
+def test_the_expected_memory_is_near_what_is_taken(variant: Variant, recompute: Recompute) -> None:
     with FakeTensorMode():
-        network = make_network(variant, checkpoint_layers=checkpoint_layers)
+        network = make_network(variant, recompute=recompute)
         optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
         clips = [torch.empty(N_CLIPS, LENGTH, channels, 32, 32) for channels in (3, 2)]
         tracker = MemTracker()
@@ -34,5 +41,5 @@ def test_the_expected_memory_is_near_what_is_taken(variant: Variant, checkpoint_
             network(*clips).sum().backward()
             optimizer.step()
     taken = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
-    expected = step_bytes(network, n_clips=N_CLIPS, clip_length=LENGTH, states=1, h_bytes=4)
+    expected = step_bytes(network, n_clips=N_CLIPS, clip_length=LENGTH, config=PRESETS["paper"])
     assert expected == pytest.approx(taken, rel=0.1)

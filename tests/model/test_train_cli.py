@@ -14,10 +14,8 @@ from fer_model.cli import main
 def test_the_options_are_these() -> None:
     found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
     run = {"--fold", "--variant", "--preset", "--device", "--out", "--validation-group", "--resume", "--overwrite"}
-    assert found == run | {"--epochs", "--batch-size", "--lr", "--seed", "--data", "--readers", "--debug"} | {
-        "--devices",
-        "--checkpoint-every",
-    }
+    machine = {"--devices", "--data", "--readers", "--precision", "--compile", "--checkpoint-layers"}
+    assert found == run | machine | {"--epochs", "--batch-size", "--lr", "--seed", "--checkpoint-every", "--debug"}
 
 
 def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
