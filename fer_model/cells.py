@@ -2,7 +2,7 @@
 
 Axes: T time, B clips of a batch, C channels, S stacked channels, H rows, W columns, G gates.
 
-Fast form of eq. 2 of the paper. The input convolutions do not depend on time: all T frames go through one convolution
+Fast form of eq. 2 of the paper. The input convolutions do not depend on time: many frames go through one convolution
 for all of their weights. h[t] goes through one convolution for all recurrent weights; the LSTM part of the result is
 used at t+1, the temporal skip's part at t+2 (fer_model/recurrence.py). The literal form, one line per equation, is
 tests/model/literal.py.
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from fer_model.recurrence import Advance, RecomputedSteps, Terms, advance, run_steps
+
+CACHE_BYTES = 8_000_000
+"""Of sums of input convolutions, on a CPU: more at once do not stay in its cache until they are used."""
 
 
 class EnhancedConvLSTM(nn.Module):
@@ -94,18 +97,22 @@ class EnhancedConvLSTM(nn.Module):
         """
         compiled = torch.is_grad_enabled() and x_TBCHW.shape[1] == self.compiled_clips
         gamma, beta = (None, None) if self.norm is None else (self.norm.weight, self.norm.bias)
-        sums_TBSHW = self._input_sums(x_TBCHW)
-        steps = RecomputedSteps.apply if self.recompute_steps else run_steps
-        h_TBCHW: Tensor = steps(
-            sums_TBSHW,
-            self.recurrent_weight.to(sums_TBSHW.dtype),
-            self.peephole_GCHW,
-            gamma,
-            beta,
-            self.terms,
-            self.compiled if compiled else advance,
-        )
-        return h_TBCHW
+        rest = self.peephole_GCHW, gamma, beta, self.terms, self.compiled if compiled else advance
+        if self.recompute_steps:
+            sums_TBSHW = self._input_sums(x_TBCHW)
+            h_TBCHW: Tensor = RecomputedSteps.apply(sums_TBSHW, self.recurrent_weight.to(sums_TBSHW.dtype), *rest)
+            return h_TBCHW
+        parts = (self._input_sums(part) for part in torch.split(x_TBCHW, self._steps_at_once(x_TBCHW)))
+        steps = (sums_BSHW for part in parts for sums_BSHW in part.unbind(0))
+        return run_steps(steps, len(x_TBCHW), self.recurrent_weight, *rest)
+
+    def _steps_at_once(self, x_TBCHW: Tensor) -> int:
+        """How many steps' frames go through the input convolution together: on a CPU, as many as its cache holds."""
+        n_steps, n_clips, _, height, width = x_TBCHW.shape
+        if x_TBCHW.device.type != "cpu":
+            return n_steps
+        step_bytes = n_clips * len(self.input_weight) * height * width * x_TBCHW.element_size()
+        return max(1, min(n_steps, CACHE_BYTES // step_bytes))
 
     def _input_sums(self, x_TBCHW: Tensor) -> Tensor:
         no_bias = self.bias.new_zeros(self.spatial_skip * self.hidden_channels)  # Wxr*x has none

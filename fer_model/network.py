@@ -146,7 +146,7 @@ def n_parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def flops_per_clip(network: TwoStreamNetwork, *, clip_length: int) -> int:
+def flops_per_clip(network: nn.Module, *, clip_length: int) -> int:
     """Floating-point operations of one clip forward, convolutions and matrices only; backward takes twice as many.
 
     A multiplication and its addition count as two. Convolutions of zero initial states do not exist.

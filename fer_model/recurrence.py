@@ -11,7 +11,7 @@ faster form on a CPU. `RecomputedSteps` keeps the sums and c alone, for a GPU, w
 * `_weight_gradient` is computed once over all steps, not once for each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -91,7 +91,8 @@ def advance(
 
 
 def run_steps(
-    sums_TBSHW: Tensor,
+    sums: Iterable[Tensor],
+    n_steps: int,
     recurrent_weight: Tensor,
     peephole_GCHW: Tensor,
     gamma: Tensor | None,
@@ -102,8 +103,8 @@ def run_steps(
     """Hidden states h_TBCHW from zero initial states.
 
     Args:
-        sums_TBSHW: what x[t] and the biases add to i f o c [s s~] [r].
-        recurrent_weight: kernels of h in i f o c [s s~], stacked; of the precision of the sums.
+        sums: what x[t] and the biases add to i f o c [s s~] [r], (B,S,H,W) for each of the `n_steps` steps.
+        recurrent_weight: kernels of h in i f o c [s s~], stacked.
         peephole_GCHW, gamma, beta: see `advance`.
         terms: which terms there are.
         advance_: `advance`, or it compiled.
@@ -111,11 +112,11 @@ def run_steps(
     n_lstm = 4 * peephole_GCHW.shape[1]
     h_steps: list[Tensor] = []
     c_BCHW = lstm_1 = temporal_1 = temporal_2 = None  # what h[t-1], h[t-1] and h[t-2] add to the gates at t
-    for t, sums_BSHW in enumerate(sums_TBSHW.unbind(0)):
+    for t, sums_BSHW in enumerate(sums):
         c_BCHW, h_BCHW = advance_(sums_BSHW, lstm_1, temporal_2, c_BCHW, peephole_GCHW, gamma, beta, **vars(terms))
         h_steps.append(h_BCHW)
         temporal_2 = temporal_1
-        recurrent = _convolve(h_BCHW, recurrent_weight, steps_left=len(sums_TBSHW) - 1 - t)
+        recurrent = _convolve(h_BCHW, recurrent_weight, steps_left=n_steps - 1 - t)
         if recurrent is not None:
             lstm_1, temporal_1 = torch.split(recurrent, [n_lstm, recurrent.shape[1] - n_lstm], dim=1)
     return torch.stack(h_steps)
@@ -135,7 +136,7 @@ class RecomputedSteps(torch.autograd.Function):
         terms: Terms,
         advance_: Advance,
     ) -> Tensor:
-        """See `run_steps`; `sums_TBSHW` is overwritten."""
+        """See `run_steps`; `sums_TBSHW` is overwritten, and `recurrent_weight` has its precision."""
         n_steps, n_clips = sums_TBSHW.shape[:2]
         c_BCHW = peephole_GCHW.new_zeros(n_clips, *peephole_GCHW.shape[1:])
         h_TBCHW = _empty_states(sums_TBSHW, channels=c_BCHW.shape[1])
