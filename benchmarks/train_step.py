@@ -22,6 +22,7 @@ from lib.allocated import peak_mb
 from lib.plain_layer import PlainConvLSTM
 from lib.report import Measure, report
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from fer_model.build import computes_bf16
 from fer_model.cells import EnhancedConvLSTM
@@ -132,6 +133,7 @@ def timed(
     for precision in precisions:
         matrix = torch.randn(SIDE, SIDE, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
         runs[f"matrices, {precision}"] = partial(torch.mm, matrix, matrix)
+    runs["convolutions alone, fp32"] = convolutions_alone(forms["variant a" if base == "plain" else "fast"], shape)
     seconds = medians(runs, rounds=shape.rounds)
     first = seconds[f"{base}, fp32"]
     print(f"{name}: " + "; ".join(f"{run} {1e3 * s:,.1f} ms" for run, s in seconds.items()))
@@ -144,6 +146,30 @@ def timed(
         for run, s in seconds.items()
         if not run.startswith((base + ", fp32", "matrices"))
     }
+
+
+def convolutions_alone(fast: nn.Module, shape: Shape) -> Callable[[], None]:
+    """The convolutions of the fast form and of its way back, with nothing between them: no form can take less."""
+    passes = []
+    for n, layer in enumerate(m for m in fast.modules() if isinstance(m, EnhancedConvLSTM)):
+        height, width = layer.peephole_GCHW.shape[2:]
+        frames = torch.randn(N_STEPS, shape.n_clips, layer.input_weight.shape[1], height, width)
+        states = torch.randn(N_STEPS - 1, shape.n_clips, layer.hidden_channels, height, width)
+        at_once = layer.steps_at_once(frames)
+        inputs = [
+            (part.flatten(0, 1).requires_grad_(n > 0), layer.input_weight) for part in torch.split(frames, at_once)
+        ]
+        inputs += [(state.requires_grad_(), layer.recurrent_weight) for state in states.unbind(0)]
+        gradients = [torch.randn(len(x), len(weight), height, width) for x, weight in inputs]
+        passes.append((inputs, gradients))
+
+    def run() -> None:
+        for inputs, gradients in passes:
+            sums = [conv2d(x, weight, padding=weight.shape[-1] // 2) for x, weight in inputs]
+            leaves = [x for x, _ in inputs if x.requires_grad]
+            torch.autograd.grad(sums, [*leaves, inputs[0][1], inputs[-1][1]], gradients)
+
+    return run
 
 
 def flops(fast: nn.Module, shape: Shape) -> int:

@@ -100,13 +100,14 @@ class EnhancedConvLSTM(nn.Module):
         rest = self.peephole_GCHW, gamma, beta, self.terms, self.compiled if compiled else advance
         if self.recompute_steps:
             sums_TBSHW = self._input_sums(x_TBCHW)
-            h_TBCHW: Tensor = RecomputedSteps.apply(sums_TBSHW, self.recurrent_weight.to(sums_TBSHW.dtype), *rest)
+            weight = self.recurrent_weight.to(sums_TBSHW.dtype)
+            h_TBCHW: Tensor = RecomputedSteps.apply(sums_TBSHW, weight, *rest)  # type: ignore[no-untyped-call]
             return h_TBCHW
-        parts = (self._input_sums(part) for part in torch.split(x_TBCHW, self._steps_at_once(x_TBCHW)))
+        parts = (self._input_sums(part) for part in torch.split(x_TBCHW, self.steps_at_once(x_TBCHW)))
         steps = (sums_BSHW for part in parts for sums_BSHW in part.unbind(0))
         return run_steps(steps, len(x_TBCHW), self.recurrent_weight, *rest)
 
-    def _steps_at_once(self, x_TBCHW: Tensor) -> int:
+    def steps_at_once(self, x_TBCHW: Tensor) -> int:
         """How many steps' frames go through the input convolution together: on a CPU, as many as its cache holds."""
         n_steps, n_clips, _, height, width = x_TBCHW.shape
         if x_TBCHW.device.type != "cpu":
