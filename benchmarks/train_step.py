@@ -74,7 +74,9 @@ def main(json_file: Path | None, compiled: bool, paper: bool) -> None:
     for name, shape in shapes.items():
         forms = forms_of(shape, compiled=compiled)
         measures |= timed(name, "literal", forms, shape, {"fp32": FP32 if name == "64" else None, "bf16": BF16})
-    measures |= timed("peer", "plain", peer_forms(MIDDLE), MIDDLE, {"fp32": PEER_FP32, "bf16": PEER_BF16})
+    measures |= timed(
+        "peer", "plain", peer_forms(MIDDLE, compiled=compiled), MIDDLE, {"fp32": PEER_FP32, "bf16": PEER_BF16}
+    )
     measures |= memory(MIDDLE)
     report(measures, json_file, title="literal / fast, forward and backward, one thread, medians of processor time")
 
@@ -107,7 +109,7 @@ def forms_of(shape: Shape, *, compiled: bool) -> dict[str, nn.Module]:
     return forms
 
 
-def peer_forms(shape: Shape) -> dict[str, nn.Module]:
+def peer_forms(shape: Shape, *, compiled: bool) -> dict[str, nn.Module]:
     """Variant (a), and layers of as much work as people write them."""
     fast = stream(shape, variant=Variant.CONVLSTM)
     plain = copy.deepcopy(fast)
@@ -116,7 +118,11 @@ def peer_forms(shape: Shape) -> dict[str, nn.Module]:
         PlainConvLSTM(in_channels=n_in, hidden_channels=n, kernel_size=kernel)
         for n_in, n, kernel in zip(in_channels, shape.channels, shape.kernels, strict=False)
     )
-    return {"plain": plain, "variant a": fast}
+    forms: dict[str, nn.Module] = {"plain": plain, "variant a": fast}
+    if compiled:
+        forms["variant a, compiled"] = copy.deepcopy(fast)
+        compile_steps(forms["variant a, compiled"], n_clips=shape.n_clips)
+    return forms
 
 
 def timed(
