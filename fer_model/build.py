@@ -57,7 +57,7 @@ def recompute_on(device: torch.device, *, checkpoint_layers: bool) -> Recompute:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Whether a device has 16-bit arithmetic; without it, a CPU is about a hundred times slower than with 32 bits."""
+    """Whether a device has 16-bit arithmetic; a CPU without it emulates it, many times slower than 32 bits."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()

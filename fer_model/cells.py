@@ -68,12 +68,12 @@ class EnhancedConvLSTM(nn.Module):
         self.temporal_skip = temporal_skip
         self.recompute_steps = recompute_steps
         self.terms = Terms(temporal_skip=temporal_skip, spatial_skip=spatial_skip, norm_groups=norm_groups or 0)
-        self.n_gates = 6 if temporal_skip else 4
-        n_inputs = self.n_gates + spatial_skip
+        n_gates = 6 if temporal_skip else 4
+        n_inputs = n_gates + spatial_skip
         kernel = (kernel_size, kernel_size)
         self.input_weight = nn.Parameter(torch.empty(n_inputs * hidden_channels, in_channels, *kernel))
-        self.recurrent_weight = nn.Parameter(torch.empty(self.n_gates * hidden_channels, hidden_channels, *kernel))
-        self.bias = nn.Parameter(torch.empty(self.n_gates * hidden_channels))
+        self.recurrent_weight = nn.Parameter(torch.empty(n_gates * hidden_channels, hidden_channels, *kernel))
+        self.bias = nn.Parameter(torch.empty(n_gates * hidden_channels))
         self.peephole_GCHW = nn.Parameter(torch.empty(3, hidden_channels, height, width))
         self.norm = None if norm_groups is None else nn.GroupNorm(norm_groups, hidden_channels)
         self.compiled: Advance = advance

@@ -14,7 +14,7 @@ from fer_model.config import TrainConfig, train_config
 from fer_model.data import frames_bytes
 from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
 from fer_model.index import Index
-from fer_model.memory import FramesPlace, available_bytes, frames_place
+from fer_model.memory import FramesPlace, frames_place, free_bytes
 from fer_model.ranks import Ranks
 from fer_model.rundir import Json, RunDirectory
 from fer_model.shards import Corpus, read_corpus
@@ -79,8 +79,8 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
     frames = frames_place(
         arguments.data,
         needed_bytes=needed_bytes,
-        free_bytes=available_bytes() // ranks.local_size,
-        device_bytes=torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None,
+        free_bytes=free_bytes(torch.device("cpu"), n_processes=ranks.local_size),
+        device_bytes=free_bytes(device, n_processes=ranks.local_size) if device.type == "cuda" else None,
     )
     rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
     state = rundir.load_checkpoint(run, config=run_config)

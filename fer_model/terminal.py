@@ -84,7 +84,7 @@ class Terminal:
         """Say how the clips of a step are divided among devices, where there are several."""
         if n_devices == 1:
             return
-        parts = [batch_size // n_devices + (i < batch_size % n_devices) for i in range(n_devices)]
+        parts = [len(part) for part in torch.tensor_split(torch.arange(batch_size), n_devices)]  # as Ranks.share
         self.line(f"batch {batch_size}: {' + '.join(map(str, parts))} clips on {n_devices} devices")
         if 0 in parts:
             self.line(
