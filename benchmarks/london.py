@@ -36,7 +36,7 @@ def train(home: Path) -> tuple[dict[str, float], float]:
     command = [sys.executable, "-m", "fer_model", str(home / "shards"), "--fold", "1", "--device", "cpu"]
     subprocess.run([*command, "--out", str(home / "runs")], check=True)
     seconds = time.perf_counter() - begin
-    summary: dict[str, float] = json.loads((home / "runs/manifest/enhanced/fold1/summary.json").read_text())
+    summary: dict[str, float] = json.loads((home / "runs/manifest/enhanced/seed0/fold1/summary.json").read_text())
     return summary, seconds
 
 

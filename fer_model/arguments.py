@@ -30,6 +30,8 @@ class Arguments:
     """Processes to train with, one per device; 1 under torchrun, which starts them itself."""
     out: Path
     """Parent of the run directories."""
+    note: str | None
+    """What must be said beside every number of these runs."""
     validation_group: int | None
     """A training group to leave out and to measure after each epoch; it chooses nothing."""
     data: str

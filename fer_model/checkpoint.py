@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ class Progress:
     n_steps: int
     """Of an epoch."""
     history: list[Epoch]
+    losses: list[float] = field(default_factory=list)
+    """Of every step of the run: the mean cross-entropy of its clips."""
     step: int = 0
     loss_sum: float = 0.0
     """Of the cross-entropies of all clips."""
@@ -32,9 +34,10 @@ class Progress:
         """The one under way, from 0."""
         return len(self.history)
 
-    def step_done(self, *, loss_sum: float, seconds: float, waited_s: float) -> None:
-        """Count a step."""
+    def step_done(self, *, loss_sum: float, n_clips: int, seconds: float, waited_s: float) -> None:
+        """Count a step of `n_clips` clips."""
         self.step += 1
+        self.losses.append(loss_sum / n_clips)
         self.loss_sum += loss_sum
         self.seconds += seconds
         self.waited_s += waited_s

@@ -40,8 +40,9 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
-    help="Results go to OUT/<corpus>/<variant>/fold<K>.",
+    help="Results go to OUT/<corpus>/<variant>/seed<S>/fold<K>.",
 )  # fmt: skip
+@click.option("--note", metavar="TEXT", help="Said beside every number and in every title, as in: warped real faces.")
 @click.option(
     "--validation-group", type=click.IntRange(min=1), metavar="G",
     help="Leave training group G out and measure it after every epoch; it chooses nothing.",
@@ -84,6 +85,7 @@ def main(
     device: str,
     devices: int,
     out: Path,
+    note: str | None,
     validation_group: int | None,
     data: str,
     readers: int | None,
@@ -122,6 +124,7 @@ def main(
             device=device,
             devices=devices,
             out=out,
+            note=note,
             validation_group=validation_group,
             data=data,
             readers=readers,

@@ -42,6 +42,8 @@ class TrainConfig:
     """Every parameter that decides the losses, apart from the shards, the fold and the machine."""
 
     preset: str
+    model: str
+    """two-stream: the paper's."""
     variant: Variant
     input_size: int
     """Side of the square faces that the network sees, pixels; stored faces are area-averaged to it."""
@@ -64,10 +66,16 @@ class TrainConfig:
     precision: Literal["fp32", "bf16"]
     """Of the convolutions and of h; gates, cell states, the statistics of GroupNorm and all weights have 32 bits."""
 
+    @property
+    def name(self) -> str:
+        """What tables and directories call it."""
+        return str(self.variant)
+
 
 PRESETS = {
     "paper": TrainConfig(
         preset="paper",
+        model="two-stream",
         variant=Variant.ENHANCED,
         input_size=112,
         channels=(64, 64, 128, 128),
@@ -87,6 +95,7 @@ PRESETS = {
     ),
     "small": TrainConfig(
         preset="small",
+        model="two-stream",
         variant=Variant.ENHANCED,
         input_size=16,
         channels=(8, 16, 16, 32),

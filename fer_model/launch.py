@@ -94,7 +94,8 @@ def where_to_go_on(arguments: Arguments) -> str:
     run = rundir.run_directory(
         arguments.out,
         corpus=read_index(arguments.shards).corpus,
-        variant=variant_from_name(arguments.variant),
+        name=str(variant_from_name(arguments.variant)),
+        seed=arguments.seed,
         fold=arguments.fold,
     )
     state = rundir.read_checkpoint(run)

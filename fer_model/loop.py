@@ -48,7 +48,7 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
     progress, checkpoints = training.progress, training.checkpoints
     model = ranks.parallel(network, device=device, some_unused=plan.index.clip_length == 1)
     with (
-        Journal(plan.run, progress.history, writes=ranks.first) as journal,
+        Journal(plan.run, progress, writes=ranks.first) as journal,
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
         terminal.training(progress, n_epochs=config.epochs) as bar,
         stop.waiting(),
@@ -79,9 +79,9 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
 
                     loss_sum, *stops = ranks.sum(loss.item(), *stop.asked())
                     seconds, lap = time.perf_counter() - lap, time.perf_counter()
-                    progress.step_done(loss_sum=loss_sum, seconds=seconds, waited_s=waited_s)
+                    progress.step_done(loss_sum=loss_sum, n_clips=len(rows_B), seconds=seconds, waited_s=waited_s)
                     check_loss(
-                        loss_sum / len(rows_B),
+                        progress.losses[-1],
                         n_classes=n_classes,
                         lr=rate,
                         where=str(progress),
@@ -108,7 +108,7 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                     validation=validation,
                 )
             )
-            journal.epoch_done(progress.history)
+            journal.epoch_done(progress)
             checkpoints.save(progress)
             bar.epoch_done(progress.history[-1])
             end_if_asked(ranks.sum(*stop.asked()), progress, checkpoints, ranks)

@@ -16,6 +16,7 @@ from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_
 from fer_model.index import Index
 from fer_model.memory import FramesPlace, frames_place, free_bytes
 from fer_model.ranks import Ranks
+from fer_model.results import note_of
 from fer_model.rundir import Json, RunDirectory
 from fer_model.shards import Corpus, read_corpus
 from fer_model.terminal import Terminal
@@ -39,6 +40,8 @@ class Plan:
     run_config: Json
     state: Json | None
     """The checkpoint to go on from."""
+    note: str | None
+    """What must be said beside every number, if anything."""
 
     @property
     def kept(self) -> tuple[ClipRef, ...]:
@@ -74,7 +77,9 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
     needed_bytes = frames_bytes(shards_of((*parts.train, *parts.validation)), size=config.input_size)
     # what torchrun has started again goes on, whatever the first start was asked
     resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
-    run = rundir.run_directory(arguments.out, corpus=corpus.index.corpus, variant=config.variant, fold=arguments.fold)
+    run = rundir.run_directory(
+        arguments.out, corpus=corpus.index.corpus, name=config.name, seed=config.seed, fold=arguments.fold
+    )
     run_config = describe_run(config, corpus, fold=arguments.fold, validation_group=arguments.validation_group)
     frames = frames_place(
         arguments.data,
@@ -98,6 +103,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         run=run,
         run_config=run_config,
         state=state,
+        note=note_of(corpus.index, asked=arguments.note),
     )
 
 

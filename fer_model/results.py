@@ -56,9 +56,10 @@ class Result:
     note: str | None
 
 
-def note_of(index: Index) -> str | None:
-    """What must be said beside every number from these shards, if anything."""
-    return SAMPLE_NOTE if "sample" in (index.corpus, index.recipe.get("corpus")) else None
+def note_of(index: Index, *, asked: str | None) -> str | None:
+    """What must be said beside every number from these shards: what the user asked for, and what is known of them."""
+    known = SAMPLE_NOTE if "sample" in (index.corpus, index.recipe.get("corpus")) else None
+    return "; ".join(note for note in (asked, known) if note) or None
 
 
 def metrics_row(
@@ -86,7 +87,9 @@ def metrics_row(
     )
 
 
-def result_of(run: RunDirectory, index: Index, predictions: Predictions, history: Sequence[Epoch]) -> Result:
+def result_of(
+    run: RunDirectory, index: Index, predictions: Predictions, history: Sequence[Epoch], *, note: str | None
+) -> Result:
     """The measures of a run whose last epoch is over."""
     return Result(
         run=run,
@@ -94,7 +97,7 @@ def result_of(run: RunDirectory, index: Index, predictions: Predictions, history
         video=video_scores(predictions),
         clip=clip_scores(predictions),
         seconds=sum(row.seconds for row in history),
-        note=note_of(index),
+        note=note,
     )
 
 
@@ -108,11 +111,12 @@ def write_results(
     predictions: Predictions,
     weights: Mapping[str, Tensor],
     n_train_clips: int,
+    flops_per_clip: int,
 ) -> None:
     """Write predictions.csv, the figures, model.safetensors and, last, summary.json; then drop the checkpoint."""
     run = result.run
     rundir.write_csv(run.path / "predictions.csv", *prediction_table(predictions, index.classes))
-    name = f"{index.corpus}, {config.variant}, fold {fold}"
+    name = f"{index.corpus}, {config.name}, fold {fold}"
     note = f"\n{result.note}" if result.note else ""
     confusion_figure(
         run.path / "confusion.png",
@@ -129,7 +133,9 @@ def write_results(
         run.summary,
         {
             "corpus": index.corpus,
-            "variant": str(config.variant),
+            "name": config.name,
+            "model": config.model,
+            "seed": config.seed,
             "fold": fold,
             "preset": config.preset,
             "n_test_recordings": result.video.n,
@@ -143,6 +149,7 @@ def write_results(
             "epochs": len(history),
             "seconds": round(result.seconds, 3),
             "parameters": sum(w.numel() for w in weights.values()),
+            "flops_per_clip": flops_per_clip,
             "note": result.note,
         },
     )

@@ -25,7 +25,7 @@ DIGEST_BYTES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class RunDirectory:
-    """`<out>/<corpus>/<variant>/fold<k>`; summary.json is written last: with it the run is finished."""
+    """`<out>/<corpus>/<name>/seed<s>/fold<k>`; summary.json is written last: with it the run is finished."""
 
     path: Path
 
@@ -50,10 +50,10 @@ class RunDirectory:
         return self.path / "tensorboard"
 
 
-def run_directory(out: Path, *, corpus: str, variant: str, fold: int) -> RunDirectory:
+def run_directory(out: Path, *, corpus: str, name: str, seed: int, fold: int) -> RunDirectory:
     """The directory of a run; the corpus' name comes from a file, so it is reduced to letters, digits and `._-`."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", corpus).lstrip(".-")[:100] or "corpus"
-    return RunDirectory(path=out / name / variant / f"fold{fold}")
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", corpus).lstrip(".-")[:100] or "corpus"
+    return RunDirectory(path=out / safe / name / f"seed{seed}" / f"fold{fold}")
 
 
 def claim(run: RunDirectory, *, config: Json, resume: bool, overwrite: bool) -> None:

@@ -18,7 +18,7 @@ from fer_model.folds import ClipRef, Fold
 from fer_model.index import Index
 from fer_model.memory import FramesPlace
 from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
-from fer_model.results import Epoch, Result, note_of
+from fer_model.results import Epoch, Result
 
 CPU_GFLOP = 20.0
 """Above this, per clip forward, an epoch of a small corpus takes hours on a CPU."""
@@ -43,11 +43,12 @@ class Terminal:
         *,
         fold: int,
         device: torch.device,
+        note: str | None,
     ) -> None:
         """What will be trained on what, and which classes are missing."""
         gflop = flops_per_clip(network, clip_length=index.clip_length) / 1e9
         self.line(
-            f"{index.corpus}, fold {fold} of {index.n_groups}: {config.variant} network, preset {config.preset}, "
+            f"{index.corpus}, fold {fold} of {index.n_groups}: {config.name} network, preset {config.preset}, "
             f"{n_parameters(network):,} parameters, {gflop:.2f} GFLOP per clip forward, on {device}"
         )
         if device.type == "cpu" and gflop > CPU_GFLOP:
@@ -57,7 +58,6 @@ class Terminal:
                 f"warning: {device} has no 16-bit arithmetic and is very slow at it; take --precision fp32",
                 style="yellow",
             )
-        note = note_of(index)
         if note:
             self.line(f"note: {note}", style="yellow")
         sets = {"training": parts.train, "validation": parts.validation, "test": parts.test}

@@ -18,6 +18,7 @@ from fer_model.folds import shards_of
 from fer_model.footprint import step_bytes
 from fer_model.loop import Training, train
 from fer_model.memory import free_bytes
+from fer_model.network import flops_per_clip
 from fer_model.plan import Plan, make_plan
 from fer_model.ranks import ALONE, Ranks
 from fer_model.results import Result, result_of, write_results
@@ -59,7 +60,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             every_s=arguments.checkpoint_every,
             writes=ranks.first,
         )
-        terminal.start(plan.index, plan.parts, plan.config, network, fold=plan.fold, device=device)
+        terminal.start(plan.index, plan.parts, plan.config, network, fold=plan.fold, device=device, note=plan.note)
         terminal.devices(batch_size=plan.config.batch_size, n_devices=ranks.size)
         progress = Progress(n_steps=plan.n_steps, history=[])
         if plan.state is not None:
@@ -91,7 +92,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             network, reader, plan.parts.test, flow_scale=plan.flow_scale, device=device, ranks=ranks
         )
         predictions = decide(plan.parts.test, probability_NK)
-        result = result_of(plan.run, plan.index, predictions, progress.history)
+        result = result_of(plan.run, plan.index, predictions, progress.history, note=plan.note)
         if ranks.first:
             write_results(
                 result,
@@ -102,6 +103,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
                 predictions=predictions,
                 weights=network.state_dict(),
                 n_train_clips=len(plan.parts.train),
+                flops_per_clip=flops_per_clip(network, clip_length=plan.index.clip_length),
             )
         ranks.wait_for_all()
     terminal.finish(result)

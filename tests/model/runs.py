@@ -28,6 +28,7 @@ SMALL = Arguments(
     device="cpu",
     devices=1,
     out=Path(),
+    note=None,
     validation_group=None,
     data="auto",
     readers=2,
@@ -63,7 +64,7 @@ def started(*arguments: object, program: tuple[str, ...] = ()) -> subprocess.Pop
 
 def fold_of(out: Path) -> Path:
     """The run directory of fold 1 of the corpus `tiny`."""
-    return out / "tiny" / "enhanced" / "fold1"
+    return out / "tiny" / "enhanced" / "seed0" / "fold1"
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -75,6 +76,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 def losses(path: Path) -> list[str]:
     """The losses of a run directory, as they are written."""
     return [row["loss"] for row in rows(path)]
+
+
+def step_losses(path: Path) -> bytes:
+    """losses.csv of a run directory."""
+    return (path / "losses.csv").read_bytes()
 
 
 def same_weights(a: Path, b: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import fer_train, fold_of, losses, rows, run, same_weights, started
+from runs import fer_train, fold_of, losses, rows, run, same_weights, started, step_losses
 from shard_files import write_corpus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 from torch import Tensor
@@ -108,6 +108,7 @@ def test_a_run_that_ended_after_any_step_resumes_to_the_same_losses_and_weights(
     for column in ("epoch", "lr", "validation_loss"):
         assert [row[column] for row in rows(path)] == [row[column] for row in rows(whole)]
     assert same_weights(path, whole)
+    assert step_losses(path) == step_losses(whole)
     assert (path / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
     assert not (path / "checkpoint.pt").exists()
     assert_tensorboard_has(path, n_epochs=2)
@@ -139,6 +140,7 @@ def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(
     assert str(kept(fold_of(tmp_path))) == "after epoch 1"
     run(corpus, tmp_path, validation_group=2, resume=True)
     assert same_weights(fold_of(tmp_path), whole)
+    assert step_losses(fold_of(tmp_path)) == step_losses(whole)
 
 
 def test_a_second_sigterm_is_the_same_as_one(corpus: Path, tmp_path: Path) -> None:
@@ -171,6 +173,7 @@ def test_a_killed_run_has_lost_the_steps_since_its_last_checkpoint(
     assert str(kept(fold_of(tmp_path))) == expected
     run(corpus, tmp_path, validation_group=2, resume=True)
     assert same_weights(fold_of(tmp_path), whole)
+    assert step_losses(fold_of(tmp_path)) == step_losses(whole)
 
 
 def killed_at(shards: Path, out: Path, *, after_s: float) -> None:
@@ -203,6 +206,7 @@ def test_kill_9_at_any_moment_loses_nothing(shards: Path, tmp_path: Path, n_kill
         run(shards, out, epochs=EPOCHS, resume=True)
         assert losses(path) == losses(expected)
         assert same_weights(path, expected)
+        assert step_losses(path) == step_losses(expected)
         assert_tensorboard_has(path, n_epochs=EPOCHS)
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import operator
 import os
 import signal
 from pathlib import Path
@@ -26,12 +27,13 @@ from fer_model.terminal import confusion_table
 def test_a_finished_run_holds_the_promised_files(shards: Path, tmp_path: Path) -> None:
     log = io.StringIO()
     result = run(shards, tmp_path / "runs", fold=2, validation_group=3, log=log)
-    path = tmp_path / "runs" / "tiny" / "enhanced" / "fold2"
+    path = tmp_path / "runs" / "tiny" / "enhanced" / "seed0" / "fold2"
     assert result.run.path == path
-    names = "config.json metrics.csv predictions.csv confusion.png loss.png model.safetensors summary.json tensorboard"
-    assert {p.name for p in path.iterdir()} == set(names.split())
+    tables = {"config.json", "metrics.csv", "losses.csv", "predictions.csv", "summary.json"}
+    rest = {"confusion.png", "loss.png", "model.safetensors", "tensorboard"}
+    assert {p.name for p in path.iterdir()} == tables | rest
     summary = json.loads((path / "summary.json").read_text())
-    assert (summary["corpus"], summary["variant"], summary["fold"]) == ("tiny", "enhanced", 2)
+    assert (summary["corpus"], summary["name"], summary["seed"], summary["fold"]) == ("tiny", "enhanced", 0, 2)
     assert (summary["n_test_recordings"], summary["n_test_clips"], summary["n_train_clips"]) == (6, 8, 8)
     assert (summary["epochs"], summary["preset"], summary["note"]) == (2, "small", None)
     for name in ("video_accuracy", "video_uar", "video_f1", "clip_accuracy", "clip_uar"):
@@ -134,7 +136,7 @@ def test_a_run_that_is_there_is_left_alone_unless_told_otherwise(shards: Path, t
 
 
 def test_a_directory_that_is_no_run_is_never_deleted(shards: Path, tmp_path: Path) -> None:
-    path = tmp_path / "runs" / "tiny" / "enhanced" / "fold1"
+    path = tmp_path / "runs" / "tiny" / "enhanced" / "seed0" / "fold1"
     path.mkdir(parents=True)
     (path / "thesis.txt").write_text("mine")
     for overwrite in (False, True):
@@ -166,6 +168,27 @@ def test_absent_classes_are_named_and_do_not_spoil_the_measures(tmp_path: Path) 
     assert 0 <= result.video.uar <= 1
 
 
+def test_each_step_leaves_its_loss(shards: Path, tmp_path: Path) -> None:
+    path = run(shards, tmp_path, epochs=3, batch_size=4).run.path
+    with (path / "losses.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    with (path / "metrics.csv").open() as file:
+        epochs = [float(row["loss"]) for row in csv.DictReader(file)]
+    n_clips = json.loads((path / "summary.json").read_text())["n_train_clips"]
+    sizes = [min(4, n_clips - first) for first in range(0, n_clips, 4)]
+    assert len(losses) == 3 * len(sizes)
+    for epoch, mean in enumerate(epochs):
+        of_epoch = losses[epoch * len(sizes) : (epoch + 1) * len(sizes)]
+        assert sum(map(operator.mul, of_epoch, sizes)) / n_clips == pytest.approx(mean, rel=1e-5)
+
+
+def test_what_the_user_notes_stands_beside_the_numbers(tmp_path: Path) -> None:
+    shards, log = write_corpus(tmp_path / "shards", recipe={"corpus": "sample"}), io.StringIO()
+    result = run(shards, tmp_path / "runs", epochs=1, log=log, note="a trial")
+    assert log.getvalue().count("note: a trial; warped photographs") == 2
+    assert json.loads(result.run.summary.read_text())["note"].startswith("a trial; warped")
+
+
 @pytest.mark.parametrize("where", ["corpus", "recipe"])
 def test_results_of_warped_photographs_carry_a_note(tmp_path: Path, where: str) -> None:
     shards = write_corpus(
@@ -184,8 +207,8 @@ def test_results_of_warped_photographs_carry_a_note(tmp_path: Path, where: str) 
     [("../../etc", "etc"), ("/root", "root"), ("..", "corpus"), ("a b/c", "a-b-c"), ("日本", "corpus"), (".x", "x")],
 )
 def test_a_hostile_corpus_name_stays_inside_the_output_directory(tmp_path: Path, name: str, expected: str) -> None:
-    path = rundir.run_directory(tmp_path, corpus=name, variant="enhanced", fold=1).path
-    assert path == tmp_path / expected / "enhanced" / "fold1"
+    path = rundir.run_directory(tmp_path, corpus=name, name="enhanced", seed=0, fold=1).path
+    assert path == tmp_path / expected / "enhanced" / "seed0" / "fold1"
 
 
 def test_a_class_name_may_look_like_markup_or_a_formula(tmp_path: Path) -> None:

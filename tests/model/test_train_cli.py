@@ -13,16 +13,24 @@ from fer_model.cli import main
 
 def test_the_options_are_these() -> None:
     found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
-    run = {"--fold", "--variant", "--preset", "--device", "--out", "--validation-group", "--resume", "--overwrite"}
+    run = {"--fold", "--variant", "--preset", "--device", "--out", "--note", "--resume", "--overwrite"}
     machine = {"--devices", "--data", "--readers", "--precision", "--compile", "--checkpoint-layers"}
-    assert found == run | machine | {"--epochs", "--batch-size", "--lr", "--seed", "--checkpoint-every", "--debug"}
+    assert found == run | machine | {
+        "--epochs",
+        "--batch-size",
+        "--lr",
+        "--seed",
+        "--checkpoint-every",
+        "--debug",
+        "--validation-group",
+    }
 
 
 def test_a_run_from_shards_to_summary(shards: Path, tmp_path: Path) -> None:
     done = fer_train(shards, "--fold", 3, "--variant", "a", "--device", "cpu", "--epochs", 1, "--out", tmp_path / "r")
     assert (done.returncode, done.stderr) == (0, "")
-    path = tmp_path / "r" / "tiny" / "convlstm" / "fold3"
-    assert json.loads((path / "summary.json").read_text())["variant"] == "convlstm"
+    path = tmp_path / "r" / "tiny" / "convlstm" / "seed0" / "fold3"
+    assert json.loads((path / "summary.json").read_text())["name"] == "convlstm"
     assert "epoch   1/1  loss" in done.stdout
     assert str(path) in done.stdout.splitlines()[-1]
 

@@ -26,7 +26,7 @@ def build_and_train(home: Path, corpus: str, *options: str) -> tuple[dict[str, A
     run("fer_model", home / "out", "--fold", 1, "--preset", "small", "--epochs", 1, "--device", "cpu", "--out",
         home / "runs")  # fmt: skip
     index = json.loads((home / "out/index.json").read_text())
-    summary = json.loads((home / f"runs/{corpus}/enhanced/fold1/summary.json").read_text())
+    summary = json.loads((home / f"runs/{corpus}/enhanced/seed0/fold1/summary.json").read_text())
     return index, summary
 
 
