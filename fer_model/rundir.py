@@ -45,6 +45,11 @@ class RunDirectory:
         return self.path / "summary.json"
 
     @property
+    def weights(self) -> Path:
+        """The final weights."""
+        return self.path / "model.safetensors"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard events."""
         return self.path / "tensorboard"
@@ -70,7 +75,7 @@ def claim(run: RunDirectory, *, config: Json, resume: bool, overwrite: bool) -> 
     if run.config.exists():
         if not resume:
             raise RunDirectoryError(f"{run.path}: holds an unfinished run; give --resume or --overwrite.")
-        differences = _differences(_read_json(run.config), json.loads(json.dumps(config)))
+        differences = _differences(read_json(run.config), json.loads(json.dumps(config)))
         if differences:
             raise RunDirectoryError(
                 f"{run.path}: the run there differs in {'; '.join(differences)}. "
@@ -160,7 +165,7 @@ def _digest(content: bytes) -> bytes:
 def save_weights(run: RunDirectory, weights: Mapping[str, Tensor]) -> None:
     """The final weights as model.safetensors."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
-    replace_file(run.path / "model.safetensors", content)
+    replace_file(run.weights, content)
 
 
 def write_json(path: Path, data: Json) -> None:
@@ -192,7 +197,12 @@ def replace_file(path: Path, content: bytes) -> None:
         raise RunDirectoryError(f"{path}: cannot be written ({error.strerror}); is the disk full?") from error
 
 
-def _read_json(path: Path) -> Json:
+def read_json(path: Path) -> Json:
+    """What a JSON file of a run directory holds.
+
+    Raises:
+        RunDirectoryError: it is not readable, or no object.
+    """
     try:
         data: Json = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
