@@ -70,13 +70,17 @@ def main(json_file: Path | None, compiled: bool, paper: bool) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     measures: dict[str, Measure] = {}
+    goals: dict[str, dict[str, float]] = {
+        "small": {},
+        "64": {"fast, fp32": FP32, "compiled, fp32": FP32, "fast, bf16": BF16, "compiled, bf16": BF16},
+        "112": {"fast, bf16": BF16, "compiled, bf16": BF16},
+    }
     shapes = {"small": SMALL, "64": MIDDLE} | ({"112": PAPER} if paper else {})
     for name, shape in shapes.items():
         forms = forms_of(shape, compiled=compiled)
-        measures |= timed(name, "literal", forms, shape, {"fp32": FP32 if name == "64" else None, "bf16": BF16})
-    measures |= timed(
-        "peer", "plain", peer_forms(MIDDLE, compiled=compiled), MIDDLE, {"fp32": PEER_FP32, "bf16": PEER_BF16}
-    )
+        measures |= timed(name, "literal", forms, shape, goals[name])
+    of_peer = {"variant a, fp32": PEER_FP32, "variant a, bf16": PEER_BF16}
+    measures |= timed("peer", "plain", peer_forms(MIDDLE, compiled=compiled), MIDDLE, of_peer)
     measures |= memory(MIDDLE)
     report(measures, json_file, title="literal / fast, forward and backward, one thread, medians of processor time")
 
@@ -126,7 +130,7 @@ def peer_forms(shape: Shape, *, compiled: bool) -> dict[str, nn.Module]:
 
 
 def timed(
-    name: str, base: str, forms: Mapping[str, nn.Module], shape: Shape, goals: Mapping[str, float | None]
+    name: str, base: str, forms: Mapping[str, nn.Module], shape: Shape, goals: Mapping[str, float]
 ) -> dict[str, Measure]:
     """Ratios of the first form's seconds to the others'."""
     x_BTCHW = torch.randn(shape.clips)
@@ -137,9 +141,12 @@ def timed(
         for form, module in forms.items()
     }
     for precision in precisions:
-        matrix = torch.randn(SIDE, SIDE, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
+        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+        matrix = torch.randn(SIDE, SIDE, dtype=dtype)
         runs[f"matrices, {precision}"] = partial(torch.mm, matrix, matrix)
-    runs["convolutions alone, fp32"] = convolutions_alone(forms["variant a" if base == "plain" else "fast"], shape)
+        runs[f"convolutions alone, {precision}"] = convolutions_alone(
+            forms["variant a" if base == "plain" else "fast"], shape, dtype=dtype
+        )
     seconds = medians(runs, rounds=shape.rounds)
     first = seconds[f"{base}, fp32"]
     print(f"{name}: " + "; ".join(f"{run} {1e3 * s:,.1f} ms" for run, s in seconds.items()))
@@ -148,25 +155,26 @@ def timed(
         f"{run} {(2 * SIDE**3 if run.startswith('matrices') else work) / s / 1e9:,.0f}" for run, s in seconds.items()
     ))  # fmt: skip
     return {
-        f"{name}: {run}": (first / s, goals[run.rsplit(", ")[-1]], "higher")
+        f"{name}: {run}": (first / s, goals.get(run), "higher")
         for run, s in seconds.items()
         if not run.startswith((base + ", fp32", "matrices"))
     }
 
 
-def convolutions_alone(fast: nn.Module, shape: Shape) -> Callable[[], None]:
+def convolutions_alone(fast: nn.Module, shape: Shape, *, dtype: torch.dtype) -> Callable[[], None]:
     """The convolutions of the fast form and of its way back, with nothing between them: no form can take less."""
     passes = []
     for n, layer in enumerate(m for m in fast.modules() if isinstance(m, EnhancedConvLSTM)):
         height, width = layer.peephole_GCHW.shape[2:]
-        frames = torch.randn(N_STEPS, shape.n_clips, layer.input_weight.shape[1], height, width)
-        states = torch.randn(N_STEPS - 1, shape.n_clips, layer.hidden_channels, height, width)
+        frames = torch.randn(N_STEPS, shape.n_clips, layer.input_weight.shape[1], height, width).to(dtype)
+        states = torch.randn(N_STEPS - 1, shape.n_clips, layer.hidden_channels, height, width).to(dtype)
+        of_input, of_state = (
+            weight.detach().to(dtype).requires_grad_() for weight in (layer.input_weight, layer.recurrent_weight)
+        )
         at_once = layer.steps_at_once(frames)
-        inputs = [
-            (part.flatten(0, 1).requires_grad_(n > 0), layer.input_weight) for part in torch.split(frames, at_once)
-        ]
-        inputs += [(state.requires_grad_(), layer.recurrent_weight) for state in states.unbind(0)]
-        gradients = [torch.randn(len(x), len(weight), height, width) for x, weight in inputs]
+        inputs = [(part.flatten(0, 1).requires_grad_(n > 0), of_input) for part in torch.split(frames, at_once)]
+        inputs += [(state.requires_grad_(), of_state) for state in states.unbind(0)]
+        gradients = [torch.randn(len(x), len(weight), height, width).to(dtype) for x, weight in inputs]
         passes.append((inputs, gradients))
 
     def run() -> None:
