@@ -12,7 +12,7 @@ from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from torch.multiprocessing.spawn import start_processes
 
@@ -60,6 +60,7 @@ def _main(
     rank: int, work: Callable[[T, int, int, Path], None], argument: T, n: int, meeting: Path, parent: int, debug: bool
 ) -> None:
     os.setsid()
+    exit_code = 0
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)  # also where the parent was told to ignore them
     try:
@@ -74,7 +75,19 @@ def _main(
             traceback.print_exc()
         outcome = outcome_of(error)
         outcome.write(meeting / f"{rank}.json")
-        sys.exit(outcome.exit_code)
+        exit_code = outcome.exit_code
+    leave(exit_code)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End this process at once.
+
+    Python's own way to its end can abort a process whose work is done: a thread of torch that wakes up on it wants an
+    interpreter that is gone.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 class _Crew:
