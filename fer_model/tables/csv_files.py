@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 from collections.abc import Iterator, Sequence
 
 from fer_model.tables.measures import Estimate, Measures
@@ -48,7 +49,10 @@ def csv_files(gathered: Gathered, tables: Sequence[Tables]) -> dict[str, bytes]:
             "published": _published,
         }.items()
     }
-    rows["problems"] = [[problem.path.relative_to(gathered.root), problem.text] for problem in gathered.problems]
+    rows["problems"] = [
+        [problem.path.relative_to(gathered.root), problem.text.removeprefix(f"{gathered.root}{os.sep}")]
+        for problem in gathered.problems
+    ]
     return {f"{name}.csv": _file([HEADERS[name], *rows[name]]) for name in HEADERS}
 
 

@@ -138,13 +138,14 @@ def gradient_figure(section: Section, norms: Sequence[MeanNorm]) -> bytes | None
                     )  # fmt: skip
             axes.set_yscale("log")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for axes in grid[-1]:
+        axes.set_xlabel("t, frame of the clip", fontsize=SMALL)
     handles, labels = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[1]))
     legend = figure.legend(
         handles, labels, loc="outside lower center", ncols=min(4, max(1, len(labels))), frameon=False, fontsize=SMALL
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
-    figure.supxlabel("t, frame of the clip", fontsize=SMALL)
     figure.supylabel("norm of dL/dh[t]", fontsize=SMALL)
     figure.suptitle(_name(section.title, longest=LONGEST_TITLE), fontsize=SMALL + 1, parse_math=False)
     return _png(figure, list(grid.flat))

@@ -29,11 +29,11 @@ def gather(root: Path) -> Gathered:
             runs.append(read_run(path))
         except RunDirectoryError as error:
             problems.append(Problem(path=path, text=str(error)))
-    runs, odd = _without_odd_ones(runs)
+    runs, odd = _without_odd_ones(runs, root=root)
     return Gathered(root=root, runs=tuple(runs), problems=(*problems, *odd))
 
 
-def _without_odd_ones(runs: list[Run]) -> tuple[list[Run], list[Problem]]:
+def _without_odd_ones(runs: list[Run], *, root: Path) -> tuple[list[Run], list[Problem]]:
     """The runs without second copies, and without those that another one contradicts on what is in the shards."""
     kept: list[Run] = []
     odd: list[Problem] = []
@@ -51,7 +51,7 @@ def _without_odd_ones(runs: list[Run]) -> tuple[list[Run], list[Problem]]:
             )
         }
         if key in first:
-            text = f"the same run as {first[key].path}; one is enough, and that one is used."
+            text = f"the same run as {first[key].path.relative_to(root)}; one is enough, and that one is used."
         elif contradiction := next((k for k in mine if facts.get(k, mine[k]) != mine[k]), None):
             text = f"recording {contradiction[1]!r} has another label or subject than in runs before; train again."
         elif elsewhere := next((k for k in mine if folds.get(k, run.fold) != run.fold), None):

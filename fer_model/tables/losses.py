@@ -57,7 +57,8 @@ def running_mean(loss_S: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(loss_S) < WINDOW:
         return np.empty(0)
     sums = np.concatenate([[0.0], np.cumsum(loss_S)])
-    return (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
+    means: NDArray[np.float64] = (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
+    return means
 
 
 def first_below(loss_S: NDArray[np.float64], loss: float) -> int | None:

@@ -40,7 +40,7 @@ def p_value(p: float) -> str:
 
 def gigaflop(flops: int | None) -> str:
     """Three digits."""
-    return NOTHING if flops is None else f"{flops / 1e9:.3g}"
+    return NOTHING if flops is None else f"{flops / 1e9:#.3g}".rstrip(".")
 
 
 def whole(n: float | None) -> str:

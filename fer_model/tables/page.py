@@ -1,6 +1,7 @@
 """The tables and figures become one HTML page that needs no other file."""
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,12 +47,13 @@ def render(gathered: Gathered, sections: Sequence[Shown], *, files: str) -> str:
         "percent": numbers.percent, "estimate": numbers.estimate, "spread": numbers.spread, "p": numbers.p_value,
         "gigaflop": numbers.gigaflop, "whole": numbers.whole, "duration": numbers.duration, "png": _data_uri,
         "short": lambda text: legible(text, longest=LONGEST_SETTING),
+        "inside": lambda text: text.removeprefix(f"{gathered.root}{os.sep}"),  # a page is shown to others
     }  # fmt: skip
     return environment.get_template("template.html").render(
         gathered=gathered,
         sections=sections,
         files=files,
-        notes=sorted({shown.tables.section.note for shown in sections if shown.tables.section.note}),
+        note=sections[0].tables.section.note if len({shown.tables.section.note for shown in sections}) == 1 else None,
         N_RESAMPLES=N_RESAMPLES,
         WINDOW=WINDOW,
         SHARES=SHARES,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from fer_model.config import Variant
-from fer_model.tables.measures import Estimate, Measures, Spread
+from fer_model.tables.measures import Estimate, Measures
 from fer_model.tables.sections import Section
+from fer_model.tables.statistics import Spread
 
 MIYOSHI = (
     "R. Miyoshi, N. Nagata, M. Hashimoto: Enhanced convolutional LSTM with spatial and temporal skip connections and "

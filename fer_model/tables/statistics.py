@@ -123,7 +123,8 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _ratio(part: Array, whole: Array) -> Array:
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+    ratio: Array = np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+    return ratio
 
 
 def _mean_of_known(values_BK: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Everything that is said of a section, computed once: the page, the CSV files and the terminal show the same numbers."""
+"""All that is said of a section, computed once: the page, the CSV files and the terminal show the same numbers."""
 
 from dataclasses import dataclass
 

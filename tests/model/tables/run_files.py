@@ -36,7 +36,7 @@ def write_run(
     """A finished run: each subject has a recording of two clips for each of `labels`; clips decide as they do."""
     config = CONFIG | {"variant": name, "seed": seed, "fold": fold} | dict(config or {})
     classes = list(config["classes"])
-    path = out / config["corpus"] / name / f"seed{seed}" / f"fold{fold}"
+    path = out / str(config["corpus"]) / name / f"seed{seed}" / f"fold{fold}"
     path.mkdir(parents=True)
     rows: list[list[object]] = []
     right = 0
