@@ -24,6 +24,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 DPI = 150
 SMALL, GREY = 8, "#9ca3af"
 LONGEST_NAME, LONGEST_TITLE = 24, 110
+MOST_CLASSES = 24
+"""Of a confusion matrix whose counts can still be read."""
 POINTS = 2000
 """Of a drawn curve, at most."""
 
@@ -54,9 +56,14 @@ def accuracy_figure(section: Section, rows: Sequence[Measures]) -> bytes:
     return _png(figure, [axes])
 
 
-def confusion_figure(section: Section, rows: Sequence[Measures]) -> bytes:
-    """Pooled confusion matrices, counts, shaded by the share of the true class; a class without labels stays white."""
+def confusion_figure(section: Section, rows: Sequence[Measures]) -> bytes | None:
+    """Pooled confusion matrices, counts, shaded by the share of the true class; a class without labels stays white.
+
+    None if there are more classes than MOST_CLASSES.
+    """
     n_classes = len(section.classes)
+    if n_classes > MOST_CLASSES:
+        return None
     columns = min(len(rows), 1 if n_classes > 12 else 2)
     lines = -(-len(rows) // columns)
     side = 1.5 + 0.36 * n_classes
@@ -137,6 +144,7 @@ def gradient_figure(section: Section, norms: Sequence[MeanNorm]) -> bytes | None
                         marker=".", markersize=4, linewidth=1.2, label=_name(entry.label, longest=48),
                     )  # fmt: skip
             axes.set_yscale("log")
+            axes.minorticks_off()
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes in grid[-1]:
         axes.set_xlabel("t, frame of the clip", fontsize=SMALL)

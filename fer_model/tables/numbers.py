@@ -1,6 +1,7 @@
 """Numbers as they are read: no more digits than their number of recordings supports, and never without a unit."""
 
 import math
+from collections.abc import Sequence
 
 from fer_model.tables.measures import Estimate
 from fer_model.tables.statistics import Spread
@@ -9,6 +10,8 @@ NOTHING = "–"
 MANY = 10_000
 """Decisions from which on a second decimal of a percentage says something: its standard error is then 0.5 % or less."""
 SMALLEST_P = 0.0001
+NAMED = 40
+"""Missing runs that are named."""
 
 
 def percent(share: float | None, *, n: int) -> str:
@@ -36,6 +39,12 @@ def spread(of: Spread | None, *, n: int) -> str:
 def p_value(p: float) -> str:
     """Four decimals at most."""
     return f"< {SMALLEST_P}" if p < SMALLEST_P else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def missing(runs: Sequence[tuple[int, int]]) -> str:
+    """(seed, fold) of runs, the first ones by name."""
+    named = ", ".join(f"seed {seed} fold {fold}" for seed, fold in runs[:NAMED])
+    return named if len(runs) <= NAMED else f"{named} and {len(runs) - NAMED:,} more"
 
 
 def gigaflop(flops: int | None) -> str:

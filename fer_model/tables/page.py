@@ -46,6 +46,7 @@ def render(gathered: Gathered, sections: Sequence[Shown], *, files: str) -> str:
     environment.filters |= {
         "percent": numbers.percent, "estimate": numbers.estimate, "spread": numbers.spread, "p": numbers.p_value,
         "gigaflop": numbers.gigaflop, "whole": numbers.whole, "duration": numbers.duration, "png": _data_uri,
+        "missing": numbers.missing,
         "short": lambda text: legible(text, longest=LONGEST_SETTING),
         "inside": lambda text: text.removeprefix(f"{gathered.root}{os.sep}"),  # a page is shown to others
     }  # fmt: skip

@@ -55,7 +55,13 @@ def read_run(path: Path) -> Run:
         loss_S=_losses(path / "losses.csv"),
         gradients=_gradients(path / "gradients.csv"),
     )
-    for level, decisions in (("video", videos), ("clip", clips)):
+    for level, things, decisions in (("video", "recordings", videos), ("clip", "clips", clips)):
+        n = _value(summary, f"n_test_{things}", _whole, path=summary_path)
+        if n != len(decisions.recordings):
+            raise RunDirectoryError(
+                f"{path}: summary.json says {n} {things} were tested, and predictions.csv has "
+                f"{len(decisions.recordings)}; one of them was changed: train again."
+            )
         said = _value(summary, f"{level}_accuracy", _number, path=summary_path)
         found = float((decisions.predicted_N == decisions.label_N).mean())
         if abs(said - found) > TOLERANCE:
@@ -142,14 +148,16 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a CSV file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file, strict=True)
+            rows = list(csv.reader(file, strict=True))
     except FileNotFoundError as error:
         raise RunDirectoryError(f"{path}: is not there, though the run is finished; train again.") from error
     except OSError as error:
         raise RunDirectoryError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
     except (ValueError, csv.Error) as error:
         raise RunDirectoryError(f"{path}: damaged ({error}); train again.") from error
-    return header, rows
+    if not rows:
+        raise RunDirectoryError(f"{path}: is empty; train again.")
+    return rows[0], rows[1:]
 
 
 def _json(path: Path) -> Json:
@@ -160,11 +168,11 @@ def _json(path: Path) -> Json:
 
 
 def _value(data: Json, key: str, kind: Callable[[Any], Kind], *, path: Path) -> Kind:
+    if key not in data:
+        raise RunDirectoryError(f"{path}: says no {key}; it is of another version, or damaged: train again.")
     try:
         return kind(data[key])
-    except KeyError as error:
-        raise RunDirectoryError(f"{path}: says no {key}; it is of another version, or damaged: train again.") from error
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError) as error:
         raise RunDirectoryError(f"{path}: {key} is {str(data[key])[:60]!r}, {error}; train again.") from error
 
 
@@ -197,6 +205,6 @@ def _number(value: object) -> float:
 
 
 def _best_epoch(value: object) -> BestEpoch:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not {"epoch", "video_accuracy"} <= value.keys():
         raise TypeError("epoch and video_accuracy were expected")
     return BestEpoch(epoch=_whole(value["epoch"]), video_accuracy=_number(value["video_accuracy"]))

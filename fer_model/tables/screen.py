@@ -28,7 +28,7 @@ def print_tables(console: Console, gathered: Gathered, tables: Sequence[Tables])
         console.print(_table(of))
         for row in of.measures:
             if row.entry.missing:
-                missing = ", ".join(f"seed {seed} fold {fold}" for seed, fold in row.entry.missing)
+                missing = numbers.missing(row.entry.missing)
                 _line(console, f"missing: {row.entry.label}: {missing}", style="yellow")
 
 

@@ -58,6 +58,7 @@ def write_run(
     accuracy = right / (len(subjects) * len(labels))
     said = {
         "corpus": config["corpus"], "name": name, "model": config["model"], "seed": seed, "fold": fold, "n_folds": 3,
+        "n_test_recordings": len(subjects) * len(labels), "n_test_clips": 2 * len(subjects) * len(labels),
         "video_accuracy": accuracy, "clip_accuracy": accuracy, "seconds": 12.5, "parameters": 70_000,
         "flops_per_clip": 12_300_000, "note": note,
     }  # fmt: skip
