@@ -13,6 +13,8 @@ MIYOSHI = (
     "doi:10.1007/s00521-020-05557-4"
 )
 
+STATED = {"optimizer": "sgd", "lr": 1.25e-4, "batch_size": 6}
+"""How the paper trained, as far as it says."""
 ABLATION = "ablation study"
 ABSTRACT = "ablation study, and abstract"
 
@@ -35,6 +37,7 @@ class PublishedProtocol:
 
     corpus: str
     clip_length: int
+    clip_stride: int
     n_folds: int
     n_classes: int | None
     """None: the paper leaves it open."""
@@ -50,8 +53,8 @@ PUBLISHED = tuple(
 PROTOCOLS = {
     protocol.corpus: protocol
     for protocol in (
-        PublishedProtocol(corpus="enterface", clip_length=16, n_folds=5, n_classes=6),
-        PublishedProtocol(corpus="ckplus", clip_length=8, n_folds=10, n_classes=None),
+        PublishedProtocol(corpus="enterface", clip_length=16, clip_stride=8, n_folds=5, n_classes=6),
+        PublishedProtocol(corpus="ckplus", clip_length=8, clip_stride=2, n_folds=10, n_classes=None),
     )
 }
 
@@ -86,16 +89,21 @@ def differences(section: Section, row: Measures) -> tuple[str, ...]:
     """What is known to be different from the published protocol; what the paper leaves open cannot be among it."""
     theirs = PROTOCOLS[section.corpus]
     found = []
+    clips = (section.protocol.get("recipe") or {}).get("clips") or {}
     if section.note:
         found.append(section.note)
     for what, ours, published in (
         ("preset", section.protocol.get("preset"), "paper"),
         ("frames in a clip", section.protocol.get("clip_length"), theirs.clip_length),
+        ("frames from clip to clip", clips.get("stride", theirs.clip_stride), theirs.clip_stride),
         ("folds", section.n_folds, theirs.n_folds),
         ("classes", len(section.classes), theirs.n_classes),
     ):
         if published is not None and ours != published:
             found.append(f"{what}: {ours} in place of {published}")
+    for what in ("optimizer", "lr", "batch_size"):
+        if (found_here := row.entry.runs[0].config.get(what)) != STATED[what]:
+            found.append(f"{what}: {found_here} in place of {STATED[what]}")
     if section.protocol.get("aligner") != "openface":
         found.append(f"aligner: {section.protocol.get('aligner')} in place of openface")
     if section.protocol.get("validation_group") is not None:

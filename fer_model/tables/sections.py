@@ -10,10 +10,12 @@ from fer_model.rundir import Json
 from fer_model.tables.records import Run
 
 PROTOCOL = (
-    "corpus", "classes", "clip_length", "aligner", "recipe", "shard_keys_sha256", "preset", "epochs",
-    "validation_group", "input_size",
+    "corpus", "classes", "clip_length", "aligner", "recipe", "shard_keys_sha256", "preset", "validation_group",
+    "epochs",
 )  # fmt: skip
-"""What must be equal for two runs to be compared."""
+"""What must be equal for two runs to be compared; epochs only of models that are trained in steps."""
+LONGEST_VALUE = 12
+"""Characters of a setting in a label, where they are enough to tell the labels apart."""
 OF_THE_RUN = ("seed", "fold", "model", "variant", "name")
 """What may differ between the runs of a section, or is its subject."""
 ORDER = (*Variant, "cnn-lstm", "fan", "r3d18", "lbp-top")
@@ -68,13 +70,26 @@ class Section:
 
 
 def sections_of(runs: Iterable[Run]) -> tuple[Section, ...]:
-    """Divide runs into sections, in the order of their corpora and protocols."""
-    groups: dict[str, list[Run]] = {}
+    """Divide runs into sections, in the order of their corpora and protocols.
+
+    A model without steps has no epochs to differ in: it stands beside whatever else was done by its protocol.
+    """
+    groups: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
-        protocol = {key: run.config.get(key) for key in PROTOCOL}
-        groups.setdefault(json.dumps(protocol, sort_keys=True), []).append(run)
-    sections = [_section(json.loads(key), group) for key, group in groups.items()]
+        protocol = {key: run.config.get(key) for key in PROTOCOL if key != "epochs"}
+        epochs = json.dumps(run.config.get("epochs") if takes_steps(run) else None)
+        groups.setdefault(json.dumps(protocol, sort_keys=True), {}).setdefault(epochs, []).append(run)
+    sections = []
+    for key, by_epochs in groups.items():
+        without = by_epochs.pop("null", []) if len(by_epochs) > 1 else []
+        for epochs, group in by_epochs.items():
+            sections.append(_section({**json.loads(key), "epochs": json.loads(epochs)}, [*group, *without]))
     return tuple(sorted(sections, key=lambda s: (s.corpus, json.dumps(s.protocol, sort_keys=True))))
+
+
+def takes_steps(run: Run) -> bool:
+    """Whether the model is trained in steps; a support vector machine is not."""
+    return run.config.get("optimizer") != "none"
 
 
 def _section(protocol: Json, runs: list[Run]) -> Section:
@@ -87,13 +102,13 @@ def _section(protocol: Json, runs: list[Run]) -> Section:
         ways.setdefault(run.name, {}).setdefault(json.dumps(way, sort_keys=True), []).append(run)
     entries = [
         Entry(
-            label=name if len(of_name) == 1 else f"{name} ({_difference(way, list(of_name))})",
+            label=label,
             name=name,
             runs=tuple(sorted(of_way, key=lambda run: (run.seed, run.fold))),
             missing=_missing(of_way, seeds=seeds, n_folds=n_folds),
         )
         for name, of_name in ways.items()
-        for way, of_way in of_name.items()
+        for label, of_way in zip(_labels(name, list(of_name)), of_name.values(), strict=True)
     ]
     return Section(
         protocol=protocol,
@@ -115,11 +130,16 @@ def _place(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
-def _difference(way: str, ways: list[str]) -> str:
-    """What tells a configuration from others of the same name."""
-    mine, all_ = json.loads(way), [json.loads(other) for other in ways]
-    keys = [key for key in sorted({k for other in all_ for k in other}) if len({_text(w.get(key)) for w in all_}) > 1]
-    return ", ".join(f"{key} {_text(mine.get(key))}" for key in keys)
+def _labels(name: str, ways: list[str]) -> list[str]:
+    """The name for each configuration; of several ones, with what tells it from the others."""
+    if len(ways) == 1:
+        return [name]
+    configs = [json.loads(way) for way in ways]
+    keys = [key for key in sorted({k for way in configs for k in way}) if len({_text(w.get(key)) for w in configs}) > 1]
+    whole = [[(key, _text(way.get(key))) for key in keys] for way in configs]
+    short = [[(key, value[:LONGEST_VALUE]) for key, value in values] for values in whole]
+    clear = short if len(set(map(str, short))) == len(short) else whole
+    return [f"{name} ({', '.join(f'{key} {value}' for key, value in values)})" for values in clear]
 
 
 def _text(value: object) -> str:

@@ -136,6 +136,19 @@ def test_what_cannot_be_compared_stands_in_sections_of_its_own(tmp_path: Path, c
     assert len(sections_of(gather(tmp_path).runs)) == 2
 
 
+def test_a_model_without_steps_stands_beside_all_that_were_trained_by_its_protocol(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", name="enhanced", config={"epochs": 10})
+    write_run(tmp_path / "b", name="enhanced", config={"epochs": 60})
+    write_run(tmp_path / "c", name="lbp-top", config={"epochs": 1, "optimizer": "none", "input_size": 32})
+    short, long = sections_of(gather(tmp_path).runs)
+    assert (short.protocol["epochs"], long.protocol["epochs"]) == (10, 60)
+    assert (
+        [entry.label for entry in short.entries] == [entry.label for entry in long.entries] == ["enhanced", "lbp-top"]
+    )
+    (alone,) = sections_of(gather(tmp_path / "c").runs)
+    assert alone.protocol["epochs"] is None
+
+
 def test_one_name_trained_in_two_ways_is_two_rows(tmp_path: Path) -> None:
     write_run(tmp_path / "a")
     write_run(tmp_path / "b", config={"lr": 0.1})
@@ -143,6 +156,12 @@ def test_one_name_trained_in_two_ways_is_two_rows(tmp_path: Path) -> None:
     (section,) = sections_of(gather(tmp_path).runs)
     assert [entry.label for entry in section.entries] == ["convlstm", "enhanced (lr 0.002)", "enhanced (lr 0.1)"]
     assert tabulate(section).settings == (("lr", ["0.1", str(CONFIG["lr"]), "0.1"]),)
+    write_run(tmp_path / "c", config={"weights_sha256": "ab" * 32})
+    labels = [entry.label for entry in sections_of(gather(tmp_path).runs)[0].entries]
+    assert "enhanced (lr 0.002, weights_sha256 abababababab)" in labels
+    write_run(tmp_path / "d", config={"weights_sha256": "ab" * 31})
+    labels = [entry.label for entry in sections_of(gather(tmp_path).runs)[0].entries]
+    assert len(set(labels)) == 5
 
 
 def test_runs_that_do_not_say_how_many_folds_there_are_are_believed_up_to_the_largest(tmp_path: Path) -> None:

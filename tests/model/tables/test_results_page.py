@@ -161,7 +161,12 @@ def test_the_best_epoch_on_the_test_fold_has_a_column_only_if_it_was_asked_for(t
 
 
 def test_published_numbers_stand_beside_runs_of_the_same_corpus_only(tmp_path: Path) -> None:
-    write_run(tmp_path / "r", config={"corpus": "ckplus"}, note="a trial", summary={"n_folds": 10})
+    write_run(
+        tmp_path / "r",
+        config={"corpus": "ckplus", "recipe": {"clips": {"stride": 4}}},
+        note="a trial",
+        summary={"n_folds": 10},
+    )
     write_run(tmp_path / "r", config={"corpus": "london"})
     page, _ = page_of(tmp_path / "r", tmp_path / "results.html")
     assert [row[:2] for row in page.tables["Published numbers"][1:]] == [
@@ -172,14 +177,22 @@ def test_published_numbers_stand_beside_runs_of_the_same_corpus_only(tmp_path: P
     ]
     assert page.tables["Published numbers"][1][2] == "not run"
     differs = page.tables["Published numbers"][4][4]
-    assert differs.startswith("protocol differs : a trial; preset: small in place of paper; aligner: mesh")
+    assert differs.startswith("protocol differs : a trial; preset: small in place of paper; optimizer: adamw in place")
     assert "frames in a clip" not in differs
+    assert "frames from clip to clip: 4 in place of 2" in differs
     assert {row["section"] for row in read_csv(tmp_path / "results" / "published.csv")} == {"1"}
 
 
 def test_a_protocol_as_published_is_not_called_different(tmp_path: Path) -> None:
     classes = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
-    config = {"corpus": "enterface", "classes": classes, "preset": "paper", "clip_length": 16, "aligner": "openface"}
+    config: dict[str, object] = {
+        "corpus": "enterface",
+        "classes": classes,
+        "preset": "paper",
+        "clip_length": 16,
+        "aligner": "openface",
+    }
+    config |= {"optimizer": "sgd", "lr": 1.25e-4, "batch_size": 6}
     for fold in range(1, 6):
         write_run(tmp_path / "r", fold=fold, subjects=(fold,), config=config, summary={"n_folds": 5})
     page, _ = page_of(tmp_path / "r", tmp_path / "results.html")
