@@ -21,7 +21,8 @@ def print_tables(console: Console, gathered: Gathered, tables: Sequence[Tables])
         console.print()
         _line(
             console,
-            f"{section.title}: {len(section.classes)} classes, {section.n_folds} folds, "
+            f"{section.title}: {len(section.classes)} classes, {section.n_folds} "
+            f"{'fold' if section.n_folds == 1 else 'folds'}{'' if section.folds_are_known else ' or more'}, "
             f"preset {section.protocol.get('preset')}",
             style="bold",
         )

@@ -10,9 +10,10 @@ import numpy as np
 
 CLASSES = ("anger", "fear", "joy")
 CONFIG: dict[str, Any] = {
-    "preset": "small", "optimizer": "adamw", "model": "two-stream", "variant": "enhanced", "input_size": 16, "channels": [8, 16, 16, 32],
-    "lr": 0.002, "batch_size": 16, "epochs": 10, "seed": 0, "corpus": "tiny", "fold": 1, "validation_group": None,
-    "classes": list(CLASSES), "clip_length": 8, "aligner": "mesh", "recipe": {}, "shard_keys_sha256": "ab" * 32,
+    "preset": "small", "model": "two-stream", "variant": "enhanced", "input_size": 16, "channels": [8, 16, 16, 32],
+    "optimizer": "adamw", "lr": 0.002, "batch_size": 16, "epochs": 10, "seed": 0, "corpus": "tiny", "fold": 1,
+    "validation_group": None, "classes": list(CLASSES), "clip_length": 8, "aligner": "mesh", "recipe": {},
+    "shard_keys_sha256": "ab" * 32,
 }  # fmt: skip
 Decide = Callable[[int, int, int], int]
 """(subject, recording, label) -> decision"""

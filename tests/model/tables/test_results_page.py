@@ -177,9 +177,9 @@ def test_published_numbers_stand_beside_runs_of_the_same_corpus_only(tmp_path: P
     ]
     assert page.tables["Published numbers"][1][2] == "not run"
     differs = page.tables["Published numbers"][4][4]
-    assert differs.startswith("protocol differs : a trial; preset: small in place of paper; optimizer: adamw in place")
+    assert differs.startswith("protocol differs : a trial; preset: small in place of paper; frames from")
     assert "frames in a clip" not in differs
-    assert "frames from clip to clip: 4 in place of 2" in differs
+    assert "frames from clip to clip: 4 in place of 2; optimizer: adamw in place of sgd" in differs
     assert {row["section"] for row in read_csv(tmp_path / "results" / "published.csv")} == {"1"}
 
 
