@@ -124,7 +124,7 @@ def _gradients(tables: Tables) -> Iterator[Row]:
 def _published(tables: Tables) -> Iterator[Row]:
     for row in tables.published:
         ours = [None, None] if row.ours is None else [row.ours.mean, row.ours.sd]
-        yield [row.published.name, row.published.percent / 100, row.published.where, *ours, "; ".join(row.differs)]
+        yield [row.label, row.published.percent / 100, row.published.where, *ours, "; ".join(row.differs)]
 
 
 def _file(rows: Sequence[Row]) -> bytes:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 
 from fer_model.tables.measures import Estimate
 from fer_model.tables.statistics import Spread
@@ -42,8 +43,9 @@ def p_value(p: float) -> str:
 
 
 def missing(runs: Sequence[tuple[int, int]]) -> str:
-    """(seed, fold) of runs, the first ones by name."""
-    named = ", ".join(f"seed {seed} fold {fold}" for seed, fold in runs[:NAMED])
+    """(seed, fold) of runs in their order, the first ones by name."""
+    by_seed = groupby(runs[:NAMED], key=lambda run: run[0])
+    named = "; ".join(f"seed {seed} fold {', '.join(str(fold) for _, fold in of)}" for seed, of in by_seed)
     return named if len(runs) <= NAMED else f"{named} and {len(runs) - NAMED:,} more"
 
 

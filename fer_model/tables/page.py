@@ -11,6 +11,7 @@ from markupsafe import Markup
 from fer_model.tables import numbers
 from fer_model.tables.legible import legible
 from fer_model.tables.losses import SHARES, WINDOW
+from fer_model.tables.measures import Measures
 from fer_model.tables.published import MIYOSHI
 from fer_model.tables.records import Gathered
 from fer_model.tables.statistics import N_RESAMPLES
@@ -46,7 +47,7 @@ def render(gathered: Gathered, sections: Sequence[Shown], *, files: str) -> str:
     environment.filters |= {
         "percent": numbers.percent, "estimate": numbers.estimate, "spread": numbers.spread, "p": numbers.p_value,
         "gigaflop": numbers.gigaflop, "whole": numbers.whole, "duration": numbers.duration, "png": _data_uri,
-        "missing": numbers.missing,
+        "missing": numbers.missing, "by_sizes": by_sizes,
         "short": lambda text: legible(text, longest=LONGEST_SETTING),
         "inside": lambda text: text.removeprefix(f"{gathered.root}{os.sep}"),  # a page is shown to others
     }  # fmt: skip
@@ -62,6 +63,14 @@ def render(gathered: Gathered, sections: Sequence[Shown], *, files: str) -> str:
         CLASSES_SHOWN=CLASSES_SHOWN,
         FOLDS_SHOWN=FOLDS_SHOWN,
     )
+
+
+def by_sizes(rows: Sequence[Measures]) -> list[tuple[tuple[int, int, int], list[Measures]]]:
+    """((recordings, clips, subjects), rows that were tested on as many)."""
+    found: dict[tuple[int, int, int], list[Measures]] = {}
+    for row in rows:
+        found.setdefault((row.n_recordings, row.n_clips, row.n_subjects), []).append(row)
+    return list(found.items())
 
 
 def _finalize(value: object) -> object:

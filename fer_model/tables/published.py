@@ -64,6 +64,8 @@ class Beside:
     """A published number beside ours."""
 
     published: Published
+    label: str
+    """Of our row; the published name if there is none."""
     ours: Spread | None
     """Mean over folds; None: no run here."""
     pooled: Estimate | None
@@ -79,9 +81,15 @@ def beside(section: Section, measures: tuple[Measures, ...]) -> tuple[Beside, ..
             continue
         ours = [row for row in measures if row.entry.name == published.name]
         rows += [
-            Beside(published=published, ours=row.fold_accuracy, pooled=row.accuracy, differs=differences(section, row))
+            Beside(
+                published=published,
+                label=row.entry.label,
+                ours=row.fold_accuracy,
+                pooled=row.accuracy,
+                differs=differences(section, row),
+            )
             for row in ours
-        ] or [Beside(published=published, ours=None, pooled=None, differs=())]
+        ] or [Beside(published=published, label=published.name, ours=None, pooled=None, differs=())]
     return tuple(rows)
 
 
