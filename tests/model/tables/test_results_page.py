@@ -153,8 +153,8 @@ def test_the_best_epoch_on_the_test_fold_has_a_column_only_if_it_was_asked_for(t
     page, _ = page_of(tmp_path / "r", tmp_path / "results.html")
     assert ("not a result" in page.text) == recorded
     if recorded:
-        column = next(i for i, cell in enumerate(page.tables["Accuracy"][0]) if "not a result" in cell)
-        assert page.tables["Accuracy"][1][column] == "87.5 ± –"
+        column = next(i for i, cell in enumerate(page.tables["Further measures"][0]) if "not a result" in cell)
+        assert page.tables["Further measures"][1][column] == "87.5 ± –"
     assert read_csv(tmp_path / "results" / "results.csv")[0]["best_epoch_on_test_not_a_result"] == (
         "0.875" if recorded else ""
     )
