@@ -14,7 +14,7 @@ from fer_model.tables.losses import SHARES, WINDOW
 from fer_model.tables.measures import Measures
 from fer_model.tables.published import MIYOSHI
 from fer_model.tables.records import Gathered
-from fer_model.tables.statistics import N_RESAMPLES
+from fer_model.tables.statistics import FEW_SUBJECTS, N_RESAMPLES
 from fer_model.tables.tabulate import Tables
 
 CLASSES_SHOWN, FOLDS_SHOWN = 40, 40
@@ -57,6 +57,7 @@ def render(gathered: Gathered, sections: Sequence[Shown], *, files: str) -> str:
         files=files,
         note=sections[0].tables.section.note if len({shown.tables.section.note for shown in sections}) == 1 else None,
         N_RESAMPLES=N_RESAMPLES,
+        FEW_SUBJECTS=FEW_SUBJECTS,
         WINDOW=WINDOW,
         SHARES=SHARES,
         MIYOSHI=MIYOSHI,

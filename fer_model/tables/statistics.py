@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 N_RESAMPLES = 10_000
 SEED = 2021
 LEVEL = 0.95
+FEW_SUBJECTS = 20
+"""Below this, a percentile interval is noticeably too narrow."""
 CHUNK = 500
 """Resamples at once: what they take does not grow with their number."""
 SURE = 1e-12

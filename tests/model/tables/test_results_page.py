@@ -87,6 +87,7 @@ def test_the_page_the_csv_files_and_the_terminal_say_the_same(tmp_path: Path) ->
     assert page.tables["Accuracy by fold"][3] == ["3", f"{100 * float(folds['convlstm', '3']):.1f}", "missing"]
     assert folds["enhanced", "3"] == "missing"
     assert "missing: enhanced: seed 0 fold 3" in screen
+    assert "Below 20 subjects" in page.text
     (pair,) = read_csv(files / "pairs.csv")
     assert page.tables["Pairs"][1][3:5] == [pair["only_second_right_n01"], pair["only_first_right_n10"]]
     counts = sum(int(row["decisions"]) for row in read_csv(files / "confusion.csv") if row["network"] == "convlstm")
