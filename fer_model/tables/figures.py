@@ -131,7 +131,7 @@ def gradient_figure(section: Section, norms: Sequence[MeanNorm]) -> bytes | None
     streams = sorted({norm.stream for norm in norms}, reverse=True)
     layers = sorted({norm.layer for norm in norms})
     figure = Figure(figsize=(max(6.4, 2.1 * len(layers)), 0.9 + 1.9 * len(streams)), dpi=DPI, layout="constrained")
-    grid = figure.subplots(len(streams), len(layers), sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(len(streams), len(layers), sharex=True, sharey="row", squeeze=False)
     for line, stream in enumerate(streams):
         for column, layer in enumerate(layers):
             axes = grid[line][column]
