@@ -137,6 +137,7 @@ def write_results(
             "model": config.model,
             "seed": config.seed,
             "fold": fold,
+            "n_folds": index.n_groups,
             "preset": config.preset,
             "n_test_recordings": result.video.n,
             "video_accuracy": result.video.accuracy,
