@@ -109,7 +109,7 @@ class Stage:
         said = "no clip" if vote is None else f"decided: {classes[vote.choice]}"
         label = f", labelled {classes[decision.recording.label]}" if decision.recording.label >= 0 else ""
         figure.text(8 / width, 1 - 5 / height, _short(decision.recording.id, 80), fontsize=9.5, va="top")
-        about = said + label + (f" ({note})" if note else "")
+        about = said + label + (f" (note of the run: {note})" if note else "")
         figure.text(8 / width, 1 - 25 / height, _short(about, 100), fontsize=9.5, va="top")
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]

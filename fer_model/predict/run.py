@@ -106,10 +106,12 @@ def corpus_of_videos(
 ) -> Corpus | None:
     """Shards of videos, built by fer-prep; None if not one video is stored: the ledger, or their names, say why."""
     if videos.n_others:
-        screen.line(f"{videos.n_others} other files below {videos.root} are no videos, by their names")
+        screen.line(
+            f"not looked at, for their names are not those of videos: {videos.n_others} files below {videos.root}"
+        )
     if not videos.files:
         return None
-    screen.line(f"fer-prep builds shards of {len(videos.files)} videos in {directory.shards}")
+    screen.line(f"fer-prep builds shards in {directory.shards}; videos: {len(videos.files)}")
     build_shards(videos, trained, directory, rebuild=rebuild)
     if all(fate.status == "failed" for fate in read_ledger(directory.shards).values()):
         return None

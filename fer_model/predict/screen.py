@@ -52,7 +52,7 @@ class Screen:
             f"{trained.fold}, on {device}: {', '.join(trained.classes)}"
         )
         if trained.note:
-            self.line(f"note: {trained.note}", style="yellow")
+            self.line(f"note of the run: {trained.note}", style="yellow")
 
     def decisions(self, decisions: Sequence[Decision], classes: Sequence[str]) -> None:
         """The first recordings with their decisions, and how many of each class there are."""

@@ -5,6 +5,7 @@ Axes: K classes.
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,9 @@ WIDTH = 11.0  # inches
 THUMBNAILS = 10
 LARGEST_THUMBNAIL = 108  # pixels of the figure
 MARKED_CLIPS = 40
-"""Up to so many clips, each has a dot."""
+"""Up to so many points of a line, each has a dot."""
+DRAWN_POINTS = 150
+"""Of more clips than that, neighbours are averaged, or the lines would be a scribble."""
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 1)), (0, (1, 1)))
 """Colours that come again have other lines."""
 GAP_COLOUR = "#d9d9d9"
@@ -42,8 +45,8 @@ def timeline_figure(
 ) -> None:
     """Draw a recording with at least one clip.
 
-    Probabilities stand at the middles of their clips. Where a clip is missing, because no face was found, the lines
-    end; frames without a face are shaded.
+    Probabilities stand at the middles of their clips; in long recordings, each point is a mean of neighbours. Where a
+    clip is missing, because no face was found, the lines end; frames without a face are shaded.
 
     Args:
         stride: frames from clip to clip, where none is missing.
@@ -78,25 +81,22 @@ def timeline_figure(
 
 
 def _draw_lines(axes: Axes, decision: Decision, *, classes: Sequence[str], stride: int, fps: float) -> None:
-    colours = class_colours(len(classes))
-    marker = "o" if len(decision.clips) <= MARKED_CLIPS else ""
-    stretches = unbroken(decision.clips, stride=stride)
-    for k, (name, colour) in enumerate(zip(classes, colours, strict=True)):
-        seconds: list[float] = []
-        values: list[float] = []
-        for clips in stretches:
-            seconds += [*(clip.centre / fps for clip in clips), np.nan]
-            values += [*(clip.probability_K[k] for clip in clips), np.nan]
+    n_mean = -(-len(decision.clips) // DRAWN_POINTS)
+    stretches = [averaged(clips, n=n_mean) for clips in unbroken(decision.clips, stride=stride)]
+    marker = "o" if sum(map(len, stretches)) <= MARKED_CLIPS else ""
+    for k, (name, colour) in enumerate(zip(classes, class_colours(len(classes)), strict=True)):
+        line = np.array(
+            [(p.frame / fps, p.probability_K[k]) for points in stretches for p in (*points, _nowhere(points))]
+        )
         chosen = decision.vote is not None and decision.vote.choice == k
         axes.plot(
-            seconds, values, color=colour, label=_plain(name), marker=marker, markersize=3.5,
+            *line.T, color=colour, label=_plain(name), marker=marker, markersize=3.5,
             linewidth=2.4 if chosen else 1.3, linestyle=DASHES[k // 10 % len(DASHES)],
         )  # fmt: skip
-        for clips in stretches:
-            if len(clips) == 1 and not marker:  # a line of one point is none
-                axes.plot([clips[0].centre / fps], [clips[0].probability_K[k]], color=colour, marker="o", markersize=2)
+        for (alone,) in (points for points in stretches if len(points) == 1 and not marker):  # a point is no line
+            axes.plot([alone.frame / fps], [alone.probability_K[k]], color=colour, marker="o", markersize=2)
     axes.set_ylim(-0.02, 1.02)
-    axes.set_ylabel("probability")
+    axes.set_ylabel("probability" + (f"\n(means of {n_mean} clips)" if n_mean > 1 else ""))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -141,11 +141,39 @@ def unbroken(clips: Sequence[ClipDecision], *, stride: int) -> list[list[ClipDec
     return stretches
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Where a line goes through."""
+
+    frame: float
+    """Counted in the recording."""
+    probability_K: tuple[float, ...]
+
+
+def averaged(clips: Sequence[ClipDecision], *, n: int) -> list[Point]:
+    """A point for every `n` clips one after the other: their mean, in time too."""
+    groups = [clips[i : i + n] for i in range(0, len(clips), n)]
+    return [
+        Point(
+            frame=sum(clip.centre for clip in group) / len(group),
+            probability_K=tuple(np.mean([clip.probability_K for clip in group], axis=0).tolist()),
+        )
+        for group in groups
+    ]
+
+
+def _nowhere(points: Sequence[Point]) -> Point:
+    """What ends a line."""
+    return Point(frame=np.nan, probability_K=(np.nan,) * len(points[0].probability_K))
+
+
 def shown(clips: Sequence[ClipDecision], *, most: int, n_frames: int) -> list[ClipDecision]:
-    """Clips so far apart that `most` pictures fit side by side into the time of the recording."""
+    """Clips so far apart, and so far from both ends, that `most` pictures would fill the time of the recording."""
+    width = n_frames / most
+    inside = [clip for clip in clips if width / 2 <= clip.centre <= n_frames - width / 2]
     chosen: list[ClipDecision] = []
-    for clip in clips:
-        if not chosen or clip.centre - chosen[-1].centre >= n_frames / most:
+    for clip in inside or clips[len(clips) // 2 :][:1]:
+        if not chosen or clip.centre - chosen[-1].centre >= width:
             chosen.append(clip)
     return chosen
 
@@ -157,7 +185,7 @@ def _title(decision: Decision, classes: Sequence[str], *, note: str | None) -> s
     text = f"{decision.recording.id}: {classes[vote.choice]}, the choice of {n} of {len(decision.clips)} clips"
     if decision.recording.label >= 0:
         text += f"; labelled {classes[decision.recording.label]}"
-    return _plain(text + (f"\n{note}" if note else ""))
+    return _plain(text + (f"\nnote of the run: {note}" if note else ""))
 
 
 def _plain(text: str) -> str:
