@@ -79,11 +79,8 @@ def _problem(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return name.encode("ascii", "backslashreplace").decode() if _has_surrogates(name) else name
-
-
-def _has_surrogates(name: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in name)
+    """The name with what cannot be printed as Python writes it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
 def build_shards(videos: Videos, trained: Trained, directory: PredictionDirectory, *, rebuild: bool) -> Path | None:
