@@ -75,7 +75,7 @@ def predict_input(request: Request, *, console: Console) -> Prediction:
             videos = find_videos(request.input, besides=directory.path)
             claim(directory, overwrite=request.overwrite)
             shards = directory.shards
-            corpus = corpus_of_videos(videos, trained, directory, screen, rebuild=request.overwrite)
+            corpus = corpus_of_videos(videos, trained, directory, screen, overwrite=request.overwrite)
         fates = read_ledger(shards) if corpus is not None or (shards / "ledger.csv").exists() else {}
         screen.start(trained, device=device)
         decisions = [] if corpus is None else decide(trained, corpus, fates, device=device, screen=screen)
@@ -102,7 +102,7 @@ def fitting_corpus(shards: Path, trained: Trained, screen: Screen) -> Corpus:
 
 
 def corpus_of_videos(
-    videos: Videos, trained: Trained, directory: PredictionDirectory, screen: Screen, *, rebuild: bool
+    videos: Videos, trained: Trained, directory: PredictionDirectory, screen: Screen, *, overwrite: bool
 ) -> Corpus | None:
     """Shards of videos, built by fer-prep; None if not one video is stored: the ledger, or their names, say why."""
     if videos.n_others:
@@ -112,7 +112,7 @@ def corpus_of_videos(
     if not videos.files:
         return None
     screen.line(f"fer-prep builds shards in {directory.shards}; videos: {len(videos.files)}")
-    build_shards(videos, trained, directory, rebuild=rebuild)
+    build_shards(videos, trained, directory, overwrite=overwrite)
     if all(fate.status == "failed" for fate in read_ledger(directory.shards).values()):
         return None
     return fitting_corpus(directory.shards, trained, screen)

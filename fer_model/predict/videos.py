@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -83,13 +84,13 @@ def _shown(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
-def build_shards(videos: Videos, trained: Trained, directory: PredictionDirectory, *, rebuild: bool) -> Path | None:
-    """Shards of the videos, made as those that a run was trained on; None if not one video could be stored.
+def build_shards(videos: Videos, trained: Trained, directory: PredictionDirectory, *, overwrite: bool) -> None:
+    """Build shards of the videos, made as those that a run was trained on.
 
-    The recording's subject is the video itself: who is on it, nobody knows.
+    The subject of a recording is the video itself: who is on it, nobody knows.
 
     Args:
-        rebuild: replace shards of another recipe.
+        overwrite: replace shards of another recipe or of other videos; those of the same are kept.
 
     Raises:
         PrepError: fer-prep is not there, or could not run, and has said why.
@@ -97,17 +98,18 @@ def build_shards(videos: Videos, trained: Trained, directory: PredictionDirector
     """
     program = find_prep()
     recipe, manifest = directory.path / "recipe.toml", directory.path / "manifest.csv"
-    replace_file(recipe, recipe_toml(trained).encode())
-    replace_file(manifest, manifest_text(videos).encode())
+    texts = {recipe: recipe_toml(trained).encode(), manifest: manifest_text(videos).encode()}
+    others = any(path.exists() and path.read_bytes() != text for path, text in texts.items())
+    for path, text in texts.items():
+        replace_file(path, text)
     command = [program, "build", "--dataset", "manifest", "--root", str(videos.root), "--manifest"]
     command += [str(manifest.absolute()), "--recipe", str(recipe), "--out", str(directory.shards)]
-    code = run_prep([*command, *(["--rebuild"] if rebuild else [])])
+    code = run_prep([*command, *(["--rebuild"] if overwrite and others else [])])
     if code not in (ALL_FINE, FAILED_RECORDINGS):
         raise PrepError(
-            f"fer-prep could not build {directory.shards} (exit code {code}), and has said why above; "
-            f"what it was to do: {' '.join(command)}"
+            f"fer-prep could not build {directory.shards} (exit code {code}), and has said why above. "
+            f"What it was to do: {shlex.join(command)}"
         )
-    return directory.shards
 
 
 def find_prep() -> str:
