@@ -67,22 +67,22 @@ def predict_input(request: Request, *, console: Console) -> Prediction:
         if request.video:
             check_av()
         directory = PredictionDirectory(path=request.directory)
-        shards, videos = request.input, None
-        if (shards / "index.json").is_file():
-            corpus: Corpus | None = fitting_corpus(shards, trained, screen)
+        refused: tuple[Unread, ...] = ()
+        if (request.input / "index.json").is_file():
+            corpus: Corpus | None = fitting_corpus(request.input, trained, screen)
+            fates = read_ledger(request.input)
             claim(directory, overwrite=request.overwrite)
         else:
             videos = find_videos(request.input, besides=directory.path)
+            refused = videos.refused
             claim(directory, overwrite=request.overwrite)
-            shards = directory.shards
-            corpus = corpus_of_videos(videos, trained, directory, screen, overwrite=request.overwrite)
-        fates = read_ledger(shards) if corpus is not None or (shards / "ledger.csv").exists() else {}
+            corpus, fates = corpus_of_videos(videos, trained, directory, screen, overwrite=request.overwrite)
         screen.start(trained, device=device)
         decisions = [] if corpus is None else decide(trained, corpus, fates, device=device, screen=screen)
         prediction = Prediction(
             directory=directory,
             decisions=tuple(decisions),
-            unread=(*not_stored(fates, decisions), *(videos.refused if videos else ())),
+            unread=(*not_stored(fates, decisions), *refused),
         )
         write(prediction, trained=trained, corpus=corpus, request=request, screen=screen)
     return prediction
@@ -103,19 +103,19 @@ def fitting_corpus(shards: Path, trained: Trained, screen: Screen) -> Corpus:
 
 def corpus_of_videos(
     videos: Videos, trained: Trained, directory: PredictionDirectory, screen: Screen, *, overwrite: bool
-) -> Corpus | None:
-    """Shards of videos, built by fer-prep; None if not one video is stored: the ledger, or their names, say why."""
+) -> tuple[Corpus | None, dict[str, Fate]]:
+    """Shards of videos, built by fer-prep, and what became of each video; no corpus if not one is stored."""
     if videos.n_others:
-        screen.line(
-            f"not looked at, for their names are not those of videos: {videos.n_others} files below {videos.root}"
-        )
+        what = "not looked at, for their names are not those of videos"
+        screen.line(f"{what}: {videos.n_others} files below {videos.root}")
     if not videos.files:
-        return None
+        return None, {}
     screen.line(f"fer-prep builds shards in {directory.shards}; videos: {len(videos.files)}")
     build_shards(videos, trained, directory, overwrite=overwrite)
-    if all(fate.status == "failed" for fate in read_ledger(directory.shards).values()):
-        return None
-    return fitting_corpus(directory.shards, trained, screen)
+    fates = read_ledger(directory.shards)
+    if all(fate.status == "failed" for fate in fates.values()):
+        return None, fates
+    return fitting_corpus(directory.shards, trained, screen), fates
 
 
 def decide(

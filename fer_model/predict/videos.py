@@ -37,7 +37,7 @@ class Videos:
     files: tuple[str, ...]
     """Relative to the folder, with `/`."""
     refused: tuple[Unread, ...]
-    """Those whose names no table can hold."""
+    """Those that are empty, or whose names no manifest can hold."""
     n_others: int
     """Files that are no videos, by their names."""
 
@@ -62,21 +62,24 @@ def find_videos(path: Path, *, besides: Path) -> Videos:
 
 
 def _sorted_out(root: Path, names: Sequence[str], *, n_others: int) -> Videos:
-    problems = {name: problem for name in names if (problem := _problem(name))}
+    problems = {name: problem for name in names if (problem := _problem(root, name))}
     refused = (Unread(id=_shown(name), subject="", reason=problem) for name, problem in problems.items())
     files = tuple(name for name in names if name not in problems)
     return Videos(root=root, files=files, refused=tuple(refused), n_others=n_others)
 
 
-def _problem(name: str) -> str:
-    """Why a manifest cannot have this name; empty if it can."""
+def _problem(root: Path, name: str) -> str:
+    """Why a manifest cannot have this name, or why there is nothing behind it; empty if all is well."""
     try:
         name.encode()
     except UnicodeEncodeError:
         return "name: it is not UTF-8, rename the file"
     if not name.isprintable() or "\\" in name or name != name.strip():
         return "name: it has a control character, a backslash or a space at an end, rename the file"
-    return ""
+    try:
+        return "" if (root / name).stat().st_size else "empty file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _shown(name: str) -> str:

@@ -218,9 +218,17 @@ def test_videos_without_fer_prep_are_refused_by_a_sentence(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    (tmp_path / "video.mp4").write_bytes(b"")
+    (tmp_path / "video.mp4").write_bytes(b"something")
     with pytest.raises(FerModelError, match=r"fer-prep is not installed.*fer-convlstm\[prep\]"):
         predicted(tmp_path / "video.mp4", home / "run", tmp_path / "out")
+
+
+def test_an_empty_video_is_a_row_with_its_reason(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"")
+    result = predicted(tmp_path / "video.mp4", home / "run", tmp_path / "out")
+    assert (result.n_undecided, result.decisions) == (1, ())
+    (row,) = table(tmp_path / "out" / "recordings.csv")
+    assert (row["recording"], row["predicted"], row["reason"]) == ("video.mp4", "", "empty file")
 
 
 def test_a_folder_with_neither_shards_nor_videos_is_refused(home: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_an_interruption_reaches_fer_prep_which_is_waited_for(home: Path, tmp_pa
         f"signal.signal(signal.SIGINT, ended)\npathlib.Path({str(tmp_path / 'started')!r}).touch()\ntime.sleep(60)\n"
     )
     program.chmod(0o755)
-    (tmp_path / "video.mp4").write_bytes(b"")
+    (tmp_path / "video.mp4").write_bytes(b"something")
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     command = [str(tmp_path / "bin" / "python"), "-m", "fer_model.predict", str(tmp_path / "video.mp4")]
     command += ["--checkpoint", str(home / "run"), "--out", str(tmp_path / "out")]
