@@ -22,6 +22,7 @@ from fer_model.frames import FrameReader
 from fer_model.predict.colours import class_colours
 from fer_model.predict.decisions import Decision
 from fer_model.predict.marks import all_faces
+from fer_model.predict.texts import end_of, plain, start_of
 from fer_model.rundir import TEMPORARY_SUFFIX
 
 Image: TypeAlias = npt.NDArray[np.uint8]
@@ -29,7 +30,8 @@ UNKNOWN_FPS = 25.0
 BELIEVABLE_FPS = (1.0, 240.0)
 # the first that PyAV was built with is taken; every build has the last
 ENCODERS = {"libx264": {"crf": "18"}, "mpeg4": {"b": "4M"}}
-FACE, TITLE, PANEL, FOOT = 336, 48, 320, 20  # pixels
+FACE, TITLE, PANEL, FOOT = 336, 66, 320, 20  # pixels
+LONGEST_LINE = 92  # characters of a title
 NAME, ROW, LARGEST_BAR = 24, 44, 20
 TRACK, NO_CLIP, TIME = (236, 236, 236), (150, 150, 150), (90, 90, 90)
 
@@ -103,14 +105,15 @@ class Stage:
         bars = []
         for k, name in enumerate(classes):
             row = top + k * ROW
-            figure.text(left / width, 1 - (row + NAME - 5) / height, _short(name, 40), fontsize=9, va="bottom")
+            figure.text(left / width, 1 - (row + NAME - 5) / height, plain(start_of(name, 40)), fontsize=9, va="bottom")
             bars.append((row + NAME - 2, row + NAME - 2 + min(LARGEST_BAR, ROW - NAME) - 6))
         vote = decision.vote
         said = "no clip" if vote is None else f"decided: {classes[vote.choice]}"
         label = f", labelled {classes[decision.recording.label]}" if decision.recording.label >= 0 else ""
-        figure.text(8 / width, 1 - 5 / height, _short(decision.recording.id, 80), fontsize=9.5, va="top")
-        about = said + label + (f" (note of the run: {note})" if note else "")
-        figure.text(8 / width, 1 - 25 / height, _short(about, 100), fontsize=9.5, va="top")
+        lines = [end_of(decision.recording.id, LONGEST_LINE), start_of(said + label, LONGEST_LINE)]
+        lines += [start_of(f"note: {note}", LONGEST_LINE)] if note else []
+        for i, line in enumerate(lines):
+            figure.text(8 / width, 1 - (5 + 19 * i) / height, plain(line), fontsize=9, va="top")
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         background = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
@@ -168,9 +171,3 @@ def _encoder(av: Any) -> str:
             continue
         return name
     raise RunDirectoryError(f"PyAV was built without the encoders {', '.join(ENCODERS)}; leave --video out.")
-
-
-def _short(text: str, most: int) -> str:
-    """The end of a text is what tells names apart."""
-    text = text if len(text) <= most else f"…{text[-most:]}"
-    return text.replace("$", r"\$")

@@ -19,6 +19,7 @@ from fer_model.frames import FrameReader
 from fer_model.predict.colours import class_colours
 from fer_model.predict.decisions import ClipDecision, Decision
 from fer_model.predict.marks import detected, faces, runs
+from fer_model.predict.texts import end_of, plain, start_of
 from fer_model.rundir import replace_file
 
 DOTS_PER_INCH = 130
@@ -32,6 +33,7 @@ DRAWN_POINTS = 150
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 1)), (0, (1, 1)))
 """Colours that come again have other lines."""
 GAP_COLOUR = "#d9d9d9"
+LONGEST_NAME = 72  # characters in a title
 
 
 def timeline_figure(
@@ -90,7 +92,7 @@ def _draw_lines(axes: Axes, decision: Decision, *, classes: Sequence[str], strid
         )
         chosen = decision.vote is not None and decision.vote.choice == k
         axes.plot(
-            *line.T, color=colour, label=_plain(name), marker=marker, markersize=3.5,
+            *line.T, color=colour, label=_legend_name(name), marker=marker, markersize=3.5,
             linewidth=2.4 if chosen else 1.3, linestyle=DASHES[k // 10 % len(DASHES)],
         )  # fmt: skip
         for (alone,) in (points for points in stretches if len(points) == 1 and not marker):  # a point is no line
@@ -182,12 +184,13 @@ def _title(decision: Decision, classes: Sequence[str], *, note: str | None) -> s
     vote = decision.vote
     assert vote is not None
     n = sum(clip.choice == vote.choice for clip in decision.clips)
-    text = f"{decision.recording.id}: {classes[vote.choice]}, the choice of {n} of {len(decision.clips)} clips"
+    text = f"{end_of(decision.recording.id, LONGEST_NAME)}: {classes[vote.choice]}, "
+    text += f"the choice of {n} of {len(decision.clips)} clips"
     if decision.recording.label >= 0:
         text += f"; labelled {classes[decision.recording.label]}"
-    return _plain(text + (f"\nnote of the run: {note}" if note else ""))
+    return plain(text + (f"\nnote of the run: {start_of(note, 2 * LONGEST_NAME)}" if note else ""))
 
 
-def _plain(text: str) -> str:
-    """Text in which a dollar sign starts no formula, and which no legend hides for a leading underscore."""
-    return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
+def _legend_name(name: str) -> str:
+    """A class as a legend shows it: a leading underscore would hide it."""
+    return plain(start_of(("\u200b" if name.startswith("_") else "") + name, LONGEST_NAME // 3))
