@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_model.errors import ArgumentError, PrepError
+from fer_model.errors import ArgumentError, PrepError, RunDirectoryError
 from fer_model.predict.decisions import Unread
 from fer_model.predict.directory import PredictionDirectory
 from fer_model.rundir import replace_file
@@ -96,18 +96,24 @@ def build_shards(videos: Videos, trained: Trained, directory: PredictionDirector
         overwrite: replace shards of another recipe or of other videos; those of the same are kept.
 
     Raises:
+        RunDirectoryError: there are such shards, and `overwrite` is not set.
         PrepError: fer-prep is not there, or could not run, and has said why.
         Interrupted: Ctrl-C or SIGTERM; finished shards are kept.
     """
-    program = find_prep()
     recipe, manifest = directory.path / "recipe.toml", directory.path / "manifest.csv"
     texts = {recipe: recipe_toml(trained).encode(), manifest: manifest_text(videos).encode()}
-    others = any(path.exists() and path.read_bytes() != text for path, text in texts.items())
+    others = [path for path, text in texts.items() if path.exists() and path.read_bytes() != text]
+    if others and not overwrite:
+        raise RunDirectoryError(
+            f"{others[0]}: of an earlier prediction with another run or other videos; give --overwrite to replace its "
+            "shards, or another --out."
+        )
+    program = find_prep()
     for path, text in texts.items():
         replace_file(path, text)
     command = [program, "build", "--dataset", "manifest", "--root", str(videos.root), "--manifest"]
     command += [str(manifest.absolute()), "--recipe", str(recipe), "--out", str(directory.shards)]
-    code = run_prep([*command, *(["--rebuild"] if overwrite and others else [])])
+    code = run_prep([*command, *(["--rebuild"] if others else [])])
     if code not in (ALL_FINE, FAILED_RECORDINGS):
         raise PrepError(
             f"fer-prep could not build {directory.shards} (exit code {code}), and has said why above. "

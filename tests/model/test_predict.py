@@ -223,6 +223,17 @@ def test_videos_without_fer_prep_are_refused_by_a_sentence(
         predicted(tmp_path / "video.mp4", home / "run", tmp_path / "out")
 
 
+def test_shards_of_other_videos_are_not_replaced_unasked(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "predict.json").write_text(json.dumps({"program": "fer-predict", "finished": False, "files": []}))
+    (out / "manifest.csv").write_text("file,subject,label\r\nother.mp4,other.mp4,\r\n")
+    (tmp_path / "video.mp4").write_bytes(b"something")
+    with pytest.raises(RunDirectoryError, match=r"manifest.csv: of an earlier prediction .* give --overwrite"):
+        predicted(tmp_path / "video.mp4", home / "run", out)
+    assert "other.mp4" in (out / "manifest.csv").read_text()
+
+
 def test_an_empty_video_is_a_row_with_its_reason(home: Path, tmp_path: Path) -> None:
     (tmp_path / "video.mp4").write_bytes(b"")
     result = predicted(tmp_path / "video.mp4", home / "run", tmp_path / "out")
