@@ -55,3 +55,7 @@ class FollowedError(FerModelError):
     def __init__(self, exit_code: int) -> None:
         super().__init__("the first process could not run")
         self.exit_code = exit_code
+
+
+class PrepError(FerModelError):
+    """fer-prep is needed and is not there, or could not build what it was asked for."""

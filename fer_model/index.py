@@ -61,7 +61,8 @@ def read_index(directory: Path) -> Index:
     classes = _get(path, data, "classes", list)
     if len(classes) < 2 or len(set(map(str, classes))) < len(classes) or not all(_is_name(c) for c in classes):
         raise ShardError(
-            f"{path}: classes are {classes!r}, expected two or more different names: label recordings of two classes."
+            f"{path}: classes are {classes!r}, expected two or more different names: label recordings of two classes, "
+            "or, to predict them, give fer-prep build the classes of the model (--classes a,b)."
         )
     if _positive(path, clip, "length") > LONGEST_CLIP:
         raise ShardError(f"{path}: clips of {clip['length']} frames, expected at most {LONGEST_CLIP}; {_REBUILD}.")
@@ -87,6 +88,11 @@ def index_sha256(index: dict[str, Any]) -> str:
     others = {name: value for name, value in index.items() if name != "index_sha256"}
     text = json.dumps(others, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def keys_sha256(index: Index) -> str:
+    """What is the same for two directories with the same shards: the hash of all keys."""
+    return hashlib.sha256(" ".join(entry.key for entry in index.shards).encode()).hexdigest()
 
 
 def check_file(path: Path, entry: IndexEntry) -> int:

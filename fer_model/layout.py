@@ -19,7 +19,7 @@ DENSEST = 1100  # no filter of the format makes data more than about 1,030 times
 LARGEST_CHUNK_BYTES = 16 * 1024**2
 FIELDS = {
     "recordings": {
-        "id": "S", "subject": "S", "label": "i", "group": "i", "first_frame": "i", "n_frames": "i",
+        "id": "S", "subject": "S", "label": "i", "group": "i", "first_frame": "i", "n_frames": "i", "fps": "f",
     },
     "clips": {"recording": "i", "first_frame": "i", "n_valid": "i", "label": "i"},
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """From arguments to what will be trained on what, and where it is kept: all that can be refused, before it costs."""
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from fer_model.compiling import wants_compiling
 from fer_model.config import TrainConfig, train_config
 from fer_model.data import frames_bytes
 from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
-from fer_model.index import Index
+from fer_model.index import Index, keys_sha256
 from fer_model.memory import FramesPlace, frames_place, free_bytes
 from fer_model.ranks import Ranks
 from fer_model.results import note_of
@@ -110,7 +109,6 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
 def describe_run(config: TrainConfig, corpus: Corpus, *, fold: int, validation_group: int | None) -> Json:
     """Everything that decides the result of a run, as config.json keeps it."""
     index = corpus.index
-    keys = hashlib.sha256(" ".join(entry.key for entry in index.shards).encode()).hexdigest()
     return {
         **dataclasses.asdict(config),
         "corpus": index.corpus,
@@ -120,5 +118,5 @@ def describe_run(config: TrainConfig, corpus: Corpus, *, fold: int, validation_g
         "clip_length": index.clip_length,
         "aligner": index.aligner,
         "recipe": index.recipe,
-        "shard_keys_sha256": keys,
+        "shard_keys_sha256": keys_sha256(index),
     }

@@ -35,6 +35,8 @@ class Recording:
     label: int
     first_frame: int
     n_frames: int
+    fps: float = 0.0
+    """Frames per second; 0 if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +183,7 @@ def _recordings(path: Path, table: Array, *, entry: IndexEntry, n_classes: int) 
             label=int(row["label"]),
             first_frame=int(row["first_frame"]),
             n_frames=int(row["n_frames"]),
+            fps=float(row["fps"]) if row["fps"] > 0 and np.isfinite(row["fps"]) else 0.0,
         )
         for row in table
     )

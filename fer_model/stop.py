@@ -16,11 +16,12 @@ class Interrupted(KeyboardInterrupt):
     Args:
         number: the signal that asked.
         where: how far the run is, and is kept, as in "after step 3 of 10 in epoch 2"; None: the last checkpoint knows.
+        said: whether another program has told the user already.
     """
 
-    def __init__(self, number: int, where: str | None = None) -> None:
+    def __init__(self, number: int, where: str | None = None, *, said: bool = False) -> None:
         super().__init__()
-        self.number, self.where = number, where
+        self.number, self.where, self.said = number, where, said
 
     def __str__(self) -> str:
         here = "" if self.where is None else f" {self.where}"

@@ -24,7 +24,8 @@ def choose_classes(corpus: Corpus, items: tuple[str, ...] | None) -> Corpus:
     Args:
         items: plain names are the classes to keep, in their order; `new=a+b` makes one class of several, `-name` drops
             one. Without a plain name, classes that are not mentioned stay, all in the corpus' own order, a merged one
-            in the place of its first part. None: everything stays.
+            in the place of its first part. None: everything stays. Where nothing is labelled and the corpus has no
+            classes, plain names are the classes of the model that these recordings are for.
 
     Raises:
         UsageError: a class is not in the corpus, or is mentioned twice, or no recording is left.
@@ -32,6 +33,8 @@ def choose_classes(corpus: Corpus, items: tuple[str, ...] | None) -> Corpus:
     if items is None:
         return corpus
     rules = [_parse(item.strip()) for item in items]
+    if not corpus.classes and all(rule.is_plain for rule in rules):
+        corpus = replace(corpus, classes=tuple(dict.fromkeys(rule.parts[0] for rule in rules)))
     _check(corpus, rules)
     new_name = {part: rule.name for rule in rules for part in rule.parts}
     if any(rule.is_plain for rule in rules):

@@ -82,3 +82,13 @@ def test_every_recording_is_taken_or_said_to_be_left_out(drops: set[str], labels
     assert Counter(r.label for r in chosen.recordings) + dropped == Counter(r.label for r in whole.recordings)
     assert set(dropped) == drops
     assert set(chosen.classes).isdisjoint(drops)
+
+
+def test_where_nothing_is_labelled_the_classes_are_those_of_the_model_to_be_used() -> None:
+    unlabelled = Corpus("manifest", Path(), (), corpus((None, None)).recordings)
+    chosen = choose_classes(unlabelled, ("sad", "angry"))
+    assert chosen.classes == ("sad", "angry")
+    assert [recording.label for recording in chosen.recordings] == [None, None]
+    for items in (("-sad",), ("x=sad+angry",), ("sad", "sad")):
+        with pytest.raises(UsageError, match=r"--classes (names|has two meanings for) 'sad'"):
+            choose_classes(unlabelled, items)

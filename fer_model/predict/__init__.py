@@ -1,0 +1,1 @@
+"""From a finished run and new recordings to what the network says of them: tables, timelines and annotated videos."""
