@@ -10,7 +10,7 @@ tests/model/literal.py.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
 from fer_model.recurrence import Advance, RecomputedSteps, Terms, Watch, advance, run_steps
 
@@ -119,7 +119,6 @@ class EnhancedConvLSTM(nn.Module):
         return max(1, min(n_steps, CACHE_BYTES // step_bytes))
 
     def _input_sums(self, x_TBCHW: Tensor) -> Tensor:
-        no_bias = self.bias.new_zeros(self.spatial_skip * self.hidden_channels)  # Wxr*x has none
-        bias = torch.cat([self.bias, no_bias])
+        bias = pad(self.bias, (0, self.spatial_skip * self.hidden_channels))  # Wxr*x has none
         sums = conv2d(x_TBCHW.flatten(0, 1), self.input_weight, bias, padding=self.kernel_size // 2)
         return sums.view(*x_TBCHW.shape[:2], *sums.shape[1:])

@@ -106,6 +106,8 @@ def main(
 
     Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted, 143 ended by SIGTERM; the last two go on
     with --resume.
+
+    fer-train export RUN writes a trained network for other programs; see fer-train export --help.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")

@@ -73,7 +73,7 @@ def advance(
     if lstm_BSHW is not None:
         lstm = lstm + lstm_BSHW
     sigmoids, candidate = torch.split(lstm, [3 * channels, channels], dim=1)
-    sigmoids_BGCHW = sigmoids.unflatten(1, (3, channels))
+    sigmoids_BGCHW = sigmoids.view(sigmoids.shape[0], 3, *candidate.shape[1:])
     if c_BCHW is not None:
         sigmoids_BGCHW = sigmoids_BGCHW + peephole_GCHW * c_BCHW.unsqueeze(1)
     i, f, o = sigmoids_BGCHW.sigmoid().unbind(1)
@@ -120,7 +120,7 @@ def run_steps(
     for t, sums_BSHW in enumerate(sums):
         c_BCHW, h_BCHW = advance_(sums_BSHW, lstm_1, temporal_2, c_BCHW, peephole_GCHW, gamma, beta, **vars(terms))
         if watch is not None and h_BCHW.requires_grad:
-            h_BCHW.register_hook(partial(watch, t))
+            h_BCHW.register_hook(partial(watch, t))  # type: ignore[no-untyped-call]
         h_steps.append(h_BCHW)
         temporal_2 = temporal_1
         recurrent = _convolve(h_BCHW, recurrent_weight, steps_left=n_steps - 1 - t)
