@@ -168,10 +168,12 @@ def network_in_32_bits(trained: Trained) -> nn.Module:
 @torch.no_grad()
 def probabilities(network: nn.Module, clips: Clips, *, trained: Trained, flow_scale: float) -> Tensor:
     """Probabilities (B, K) of stored clips, by the way that training and evaluation take."""
-    small = (
-        area_average(part.flatten(0, 1), size=trained.config.input_size).unflatten(0, part.shape[:2]) for part in clips
+    size = trained.config.input_size
+    rgb_BTHWC, flow_BTHWC = (
+        area_average(part.flatten(0, 1), size=size).view(*part.shape[:2], size, size, -1) for part in clips
     )
-    probability_BK: Tensor = network(*network_inputs(*small, flip_B=None, flow_scale=flow_scale)).softmax(1)
+    inputs = network_inputs(rgb_BTHWC, flow_BTHWC, flip_B=None, flow_scale=flow_scale)
+    probability_BK: Tensor = network(*inputs).softmax(1)
     return probability_BK
 
 

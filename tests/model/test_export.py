@@ -82,12 +82,21 @@ def assert_same(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)  # predictions.csv has six digits
 
 
-@pytest.mark.parametrize("variant", "abcd")
-def test_each_variant_answers_what_the_run_has_evaluated_in_batches_of_any_size(
-    corpus: Path, tmp_path: Path, variant: str
+def test_an_exported_network_answers_what_the_run_has_evaluated_in_batches_of_any_size(
+    corpus: Path, trained: Path, exported: Path
 ) -> None:
+    assert_answers_as_evaluated(corpus, trained, exported)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", "abc")
+def test_so_do_the_other_variants(corpus: Path, tmp_path: Path, variant: str) -> None:
     path = run(corpus, tmp_path, epochs=1, variant=variant).run.path
-    out = exported_to(tmp_path / "out", path, corpus, BOTH)
+    assert_answers_as_evaluated(corpus, path, exported_to(tmp_path / "out", path, corpus, BOTH))
+
+
+def assert_answers_as_evaluated(corpus: Path, path: Path, out: Path) -> None:
+    """Both files of a run give what its predictions.csv has, for all clips of the test fold and for one."""
     clips, expected = stored_test_clips(corpus), evaluated(path)
     assert len(expected) > 5
     for format_, name in (("torch", "model.pt2"), ("onnx", "model.onnx")):
@@ -213,7 +222,13 @@ def test_help_tells_of_both_commands() -> None:
         (["onnx", "onnxscript"], [], 1, "onnx and onnxscript not installed, which writing ONNX needs: pip install"),
         (["onnxscript"], ["--format", "onnx"], 1, "onnxscript not installed"),
         (["onnx", "onnxscript", "onnxruntime"], ["--format", "torch"], 0, "model.pt2: "),
-        (["onnxruntime"], ["--format", "onnx"], 0, "NOT CHECKED: onnxruntime is not installed; pip install"),
+        pytest.param(
+            ["onnxruntime"],
+            ["--format", "onnx"],
+            0,
+            "NOT CHECKED: onnxruntime is not installed; pip install",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_packages_that_are_missing_are_said(
