@@ -1,5 +1,5 @@
 """`python -m fer_model` is `fer-train`."""
 
-from fer_model.cli import main
+from fer_model.program import main
 
-main(prog_name="fer-train")
+main()

@@ -46,6 +46,8 @@ class Arguments:
     """Whether to compile the time step of the layers: on, off, or auto: on a GPU."""
     checkpoint_layers: bool
     """Keep only the inputs of the layers, and compute each layer again on the way back."""
+    log_gradients: bool
+    """Record how large the gradients are that reach the hidden states."""
     resume: bool
     """Go on after the last checkpoint of an unfinished run."""
     overwrite: bool

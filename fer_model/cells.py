@@ -10,9 +10,9 @@ tests/model/literal.py.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
-from fer_model.recurrence import Advance, RecomputedSteps, Terms, advance, run_steps
+from fer_model.recurrence import Advance, RecomputedSteps, Terms, Watch, advance, run_steps
 
 CACHE_BYTES = 8_000_000
 """Of sums of input convolutions, on a CPU: more at once do not stay in its cache until they are used."""
@@ -79,6 +79,7 @@ class EnhancedConvLSTM(nn.Module):
         self.compiled: Advance = advance
         self.compiled_clips: int | None = None
         """Clips of the training batches that `compiled` takes; all others go through `advance`."""
+        self.watch: Watch | None = None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -97,7 +98,7 @@ class EnhancedConvLSTM(nn.Module):
         """
         compiled = torch.is_grad_enabled() and x_TBCHW.shape[1] == self.compiled_clips
         gamma, beta = (None, None) if self.norm is None else (self.norm.weight, self.norm.bias)
-        rest = self.peephole_GCHW, gamma, beta, self.terms, self.compiled if compiled else advance
+        rest = self.peephole_GCHW, gamma, beta, self.terms, self.compiled if compiled else advance, self.watch
         if self.recompute_steps:
             sums_TBSHW = self._input_sums(x_TBCHW)
             weight = self.recurrent_weight.to(sums_TBSHW.dtype)
@@ -112,11 +113,12 @@ class EnhancedConvLSTM(nn.Module):
         n_steps, n_clips, _, height, width = x_TBCHW.shape
         if x_TBCHW.device.type != "cpu":
             return n_steps
+        if torch.compiler.is_exporting():
+            n_clips = 1  # whatever the batch of the example is, it does not decide for those to come
         step_bytes = n_clips * len(self.input_weight) * height * width * x_TBCHW.element_size()
         return max(1, min(n_steps, CACHE_BYTES // step_bytes))
 
     def _input_sums(self, x_TBCHW: Tensor) -> Tensor:
-        no_bias = self.bias.new_zeros(self.spatial_skip * self.hidden_channels)  # Wxr*x has none
-        bias = torch.cat([self.bias, no_bias])
+        bias = pad(self.bias, (0, self.spatial_skip * self.hidden_channels))  # Wxr*x has none
         sums = conv2d(x_TBCHW.flatten(0, 1), self.input_weight, bias, padding=self.kernel_size // 2)
         return sums.view(*x_TBCHW.shape[:2], *sums.shape[1:])

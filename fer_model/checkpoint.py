@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fer_model import rundir
 from fer_model.errors import DivergedError
+from fer_model.gradients import Norms, added, divided
 from fer_model.results import Epoch
 from fer_model.rundir import Json, RunDirectory
 
@@ -23,7 +24,13 @@ class Progress:
     history: list[Epoch]
     losses: list[float] = field(default_factory=list)
     """Of every step of the run: the mean cross-entropy of its clips."""
+    gradients: list[Norms] = field(default_factory=list)
+    """Of each complete epoch, the means over its clips, see GradientLog."""
+    gradient_sums: Norms | None = None
+    """Of the epoch under way, over its clips; empty before its first step; None: they are not recorded."""
     step: int = 0
+    n_clips: int = 0
+    """Of the steps done."""
     loss_sum: float = 0.0
     """Of the cross-entropies of all clips."""
     seconds: float = 0.0
@@ -37,15 +44,23 @@ class Progress:
     def step_done(self, *, loss_sum: float, n_clips: int, seconds: float, waited_s: float) -> None:
         """Count a step of `n_clips` clips."""
         self.step += 1
+        self.n_clips += n_clips
         self.losses.append(loss_sum / n_clips)
         self.loss_sum += loss_sum
         self.seconds += seconds
         self.waited_s += waited_s
 
+    def gradients_seen(self, norms: Norms) -> None:
+        """Count what reached the hidden states in a step."""
+        self.gradient_sums = added(self.gradient_sums or [], norms)
+
     def epoch_done(self, row: Epoch) -> None:
         """Count an epoch."""
         self.history.append(row)
-        self.step, self.loss_sum, self.seconds, self.waited_s = 0, 0.0, 0.0, 0.0
+        if self.gradient_sums is not None:
+            self.gradients.append(divided(self.gradient_sums, self.n_clips))
+            self.gradient_sums = []
+        self.step, self.n_clips, self.loss_sum, self.seconds, self.waited_s = 0, 0, 0.0, 0.0, 0.0
 
     def __str__(self) -> str:
         if self.step:

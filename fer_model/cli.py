@@ -70,6 +70,10 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 @click.option(
     "--checkpoint-layers", is_flag=True, help="Less memory, more time: compute each layer again on the way back."
 )
+@click.option(
+    "--log-gradients", is_flag=True,
+    help="Record the norms of the gradients that reach h[t], by stream, layer and t, in gradients.csv.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run, from its last checkpoint.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
@@ -93,6 +97,7 @@ def main(
     precision: Literal["fp32", "bf16"],
     compile: str,
     checkpoint_layers: bool,
+    log_gradients: bool,
     resume: bool,
     overwrite: bool,
     debug: bool,
@@ -101,6 +106,8 @@ def main(
 
     Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted, 143 ended by SIGTERM; the last two go on
     with --resume.
+
+    fer-train export RUN writes a trained network for other programs; see fer-train export --help.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
@@ -132,6 +139,7 @@ def main(
             precision=precision,
             compile=compile,
             checkpoint_layers=checkpoint_layers,
+            log_gradients=log_gradients,
             resume=resume,
             overwrite=overwrite,
         )

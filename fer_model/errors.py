@@ -30,6 +30,10 @@ class RunDirectoryError(FerModelError):
     """A run directory holds something that this call must not touch, or cannot be resumed."""
 
 
+class ExportError(FerModelError):
+    """A network cannot be exported here, or what was exported is not the network."""
+
+
 class DivergedError(FerModelError):
     """The loss is no longer a number that training can go on from."""
 

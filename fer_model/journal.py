@@ -1,4 +1,4 @@
-"""What is written of each epoch while a run goes on: metrics.csv, losses.csv and TensorBoard events."""
+"""What is written of each epoch while a run goes on: metrics.csv, losses.csv, gradients.csv and TensorBoard events."""
 
 import dataclasses
 import shutil
@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from fer_model import rundir
 from fer_model.checkpoint import Progress
+from fer_model.gradients import HEADER, gradient_rows
 from fer_model.results import Epoch
 from fer_model.rundir import RunDirectory
 
@@ -57,8 +58,10 @@ class Journal:
 
 
 def write_tables(run: RunDirectory, progress: Progress) -> None:
-    """Replace metrics.csv, a row for each epoch, and losses.csv, a row for each step."""
+    """Replace metrics.csv, a row for each epoch, losses.csv, a row for each step, and gradients.csv if asked for."""
     header = [field.name for field in dataclasses.fields(Epoch)]
     rundir.write_csv(run.path / "metrics.csv", header, [dataclasses.astuple(row) for row in progress.history])
     steps = [(step, f"{loss:.6g}") for step, loss in enumerate(progress.losses, 1)]
     rundir.write_csv(run.path / "losses.csv", ["step", "loss"], steps)
+    if progress.gradient_sums is not None:
+        rundir.write_csv(run.path / "gradients.csv", HEADER, gradient_rows(progress.gradients))

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from fer_model.build import learning_rate
 from fer_model.checkpoint import Checkpoints, Progress
 from fer_model.data import BatchSource
+from fer_model.gradients import GradientLog
 from fer_model.journal import Journal
 from fer_model.plan import Plan
 from fer_model.ranks import Ranks
@@ -34,6 +35,8 @@ class Training:
     device: torch.device
     progress: Progress
     checkpoints: Checkpoints
+    gradients: GradientLog | None
+    """Watches the network; None: nobody asked."""
 
 
 def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal: Terminal) -> None:
@@ -80,6 +83,8 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                     loss_sum, *stops = ranks.sum(loss.item(), *stop.asked())
                     seconds, lap = time.perf_counter() - lap, time.perf_counter()
                     progress.step_done(loss_sum=loss_sum, n_clips=len(rows_B), seconds=seconds, waited_s=waited_s)
+                    if training.gradients is not None:
+                        progress.gradients_seen(training.gradients.take(n_clips=len(rows_B), ranks=ranks))
                     check_loss(
                         progress.losses[-1],
                         n_classes=n_classes,

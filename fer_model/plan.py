@@ -11,6 +11,7 @@ from fer_model.build import preset_for
 from fer_model.compiling import wants_compiling
 from fer_model.config import TrainConfig, train_config
 from fer_model.data import frames_bytes
+from fer_model.errors import ArgumentError
 from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
 from fer_model.index import Index, keys_sha256
 from fer_model.memory import FramesPlace, frames_place, free_bytes
@@ -68,6 +69,8 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         seed=arguments.seed,
         precision=arguments.precision,
     )
+    if arguments.log_gradients and config.model != "two-stream":
+        raise ArgumentError(f"--log-gradients: {config.model} has no hidden states h[t]; leave it out.")
     compiled = wants_compiling(arguments.compile, device=device)
     with terminal.checking() as checked:
         corpus = read_corpus(arguments.shards, checked=checked)
@@ -88,6 +91,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
     )
     rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
     state = rundir.load_checkpoint(run, config=run_config)
+    check_gradients(state, run, asked=arguments.log_gradients)
     if resume and state is None:
         terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
     return Plan(
@@ -104,6 +108,18 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         state=state,
         note=note_of(corpus.index, asked=arguments.note),
     )
+
+
+def check_gradients(state: Json | None, run: RunDirectory, *, asked: bool) -> None:
+    """Refuse to go on so that gradients.csv would lack epochs, or parts of one.
+
+    Raises:
+        ArgumentError: the run records gradients and is not asked to any more, or the other way round.
+    """
+    recorded = state is not None and state["progress"].get("gradient_sums") is not None
+    if state is not None and asked != recorded:
+        begun, do = ("with", "give it again") if recorded else ("without", "leave it out")
+        raise ArgumentError(f"{run.path}: begun {begun} --log-gradients; {do}, or give --overwrite to start again.")
 
 
 def describe_run(config: TrainConfig, corpus: Corpus, *, fold: int, validation_group: int | None) -> Json:

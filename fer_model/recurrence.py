@@ -13,6 +13,7 @@ faster form on a CPU. `RecomputedSteps` keeps the sums and c alone, for a GPU, w
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -22,6 +23,8 @@ from torch.nn.functional import conv2d, group_norm
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 Advance: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
+Watch: TypeAlias = Callable[[int, Tensor], None]
+"""Is told, on the way back, (t, dh_BCHW): the whole gradient of h[t], through later steps and from the layer above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ def advance(
     if lstm_BSHW is not None:
         lstm = lstm + lstm_BSHW
     sigmoids, candidate = torch.split(lstm, [3 * channels, channels], dim=1)
-    sigmoids_BGCHW = sigmoids.view(len(sigmoids), 3, *candidate.shape[1:])
+    sigmoids_BGCHW = sigmoids.view(sigmoids.shape[0], 3, *candidate.shape[1:])
     if c_BCHW is not None:
         sigmoids_BGCHW = sigmoids_BGCHW + peephole_GCHW * c_BCHW.unsqueeze(1)
     i, f, o = sigmoids_BGCHW.sigmoid().unbind(1)
@@ -99,6 +102,7 @@ def run_steps(
     beta: Tensor | None,
     terms: Terms,
     advance_: Advance,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Hidden states h_TBCHW from zero initial states.
 
@@ -108,12 +112,15 @@ def run_steps(
         peephole_GCHW, gamma, beta: see `advance`.
         terms: which terms there are.
         advance_: `advance`, or it compiled.
+        watch: see `Watch`.
     """
     n_lstm = 4 * peephole_GCHW.shape[1]
     h_steps: list[Tensor] = []
     c_BCHW = lstm_1 = temporal_1 = temporal_2 = None  # what h[t-1], h[t-1] and h[t-2] add to the gates at t
     for t, sums_BSHW in enumerate(sums):
         c_BCHW, h_BCHW = advance_(sums_BSHW, lstm_1, temporal_2, c_BCHW, peephole_GCHW, gamma, beta, **vars(terms))
+        if watch is not None and h_BCHW.requires_grad:
+            h_BCHW.register_hook(partial(watch, t))  # type: ignore[no-untyped-call]
         h_steps.append(h_BCHW)
         temporal_2 = temporal_1
         recurrent = _convolve(h_BCHW, recurrent_weight, steps_left=n_steps - 1 - t)
@@ -135,6 +142,7 @@ class RecomputedSteps(torch.autograd.Function):
         beta: Tensor | None,
         terms: Terms,
         advance_: Advance,
+        watch: Watch | None = None,
     ) -> Tensor:
         """See `run_steps`; `sums_TBSHW` is overwritten, and `recurrent_weight` has its precision."""
         n_steps, n_clips = sums_TBSHW.shape[:2]
@@ -148,7 +156,7 @@ class RecomputedSteps(torch.autograd.Function):
             c_BCHW, h_TBCHW[t] = advance_(sums_BSHW, None, None, c_BCHW, peephole_GCHW, gamma, beta, **vars(terms))
             recurrent = [recurrent[1], _convolve(h_TBCHW[t], recurrent_weight, steps_left=n_steps - 1 - t)]
         ctx.save_for_backward(sums_TBSHW, h_TBCHW, recurrent_weight, peephole_GCHW, gamma, beta, *c_steps)
-        ctx.terms, ctx.advance = terms, advance_
+        ctx.terms, ctx.advance, ctx.watch = terms, advance_, watch
         return h_TBCHW
 
     @staticmethod
@@ -164,6 +172,8 @@ class RecomputedSteps(torch.autograd.Function):
             dh_BCHW = dh_TBCHW[t]
             if t < n_steps - 1:
                 dh_BCHW = dh_BCHW + _convolve_back(sums_TBSHW[t + 1 : t + 3], recurrent_weight, shape=dh_BCHW.shape)
+            if ctx.watch is not None:
+                ctx.watch(t, dh_BCHW)
             dsums_BSHW, dc_BCHW, *dweights = _pull_back(
                 ctx.advance, ctx.terms, (sums_TBSHW[t], c_steps[t], *weights), (dc_BCHW, dh_BCHW)
             )
@@ -171,7 +181,7 @@ class RecomputedSteps(torch.autograd.Function):
             for total, dweight in zip(totals, dweights, strict=True):
                 total += dweight
         absent = [None] * (3 - len(totals))
-        return sums_TBSHW, _weight_gradient(sums_TBSHW, h_TBCHW, recurrent_weight), *totals, *absent, None, None
+        return sums_TBSHW, _weight_gradient(sums_TBSHW, h_TBCHW, recurrent_weight), *totals, *absent, None, None, None
 
 
 def _empty_states(sums_TBSHW: Tensor, *, channels: int) -> Tensor:

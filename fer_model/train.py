@@ -16,6 +16,7 @@ from fer_model.device_store import DeviceStore
 from fer_model.evaluate import decide
 from fer_model.folds import shards_of
 from fer_model.footprint import step_bytes
+from fer_model.gradients import GradientLog
 from fer_model.loop import Training, train
 from fer_model.memory import free_bytes
 from fer_model.network import flops_per_clip
@@ -49,6 +50,9 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
         recompute = recompute_on(device, checkpoint_layers=arguments.checkpoint_layers)
         network = build_network(plan.config, n_classes=len(plan.index.classes), recompute=recompute).to(device)
         n_clips = len(ranks.share(torch.arange(plan.config.batch_size))[0])
+        gradients = None
+        if arguments.log_gradients:
+            gradients = GradientLog(network, clip_length=plan.index.clip_length, device=device)
         if plan.compiled:
             compile_steps(network, n_clips=n_clips)
         optimizer = build_optimizer(plan.config, network.parameters())
@@ -62,7 +66,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
         )
         terminal.start(plan.index, plan.parts, plan.config, network, fold=plan.fold, device=device, note=plan.note)
         terminal.devices(batch_size=plan.config.batch_size, n_devices=ranks.size)
-        progress = Progress(n_steps=plan.n_steps, history=[])
+        progress = Progress(n_steps=plan.n_steps, history=[], gradient_sums=[] if arguments.log_gradients else None)
         if plan.state is not None:
             progress = checkpoints.restore(plan.state)
             terminal.line(f"resumed {progress} of {plan.config.epochs}")
@@ -80,6 +84,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             device=device,
             progress=progress,
             checkpoints=checkpoints,
+            gradients=gradients,
         )
         terminal.step(
             n_clips=n_clips,

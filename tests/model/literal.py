@@ -36,8 +36,13 @@ def named_blocks(
     return blocks
 
 
-def literal_layer(x_BTCHW: Tensor, w: dict[str, Tensor], *, norm_groups: int | None) -> Tensor:
-    """Hidden states h_BTCHW; the terms s∘s~, Wxr*x and GroupNorm are there if their weights are."""
+def literal_layer(
+    x_BTCHW: Tensor, w: dict[str, Tensor], *, norm_groups: int | None, nudges: list[Tensor] | None = None
+) -> Tensor:
+    """Hidden states h_BTCHW; the terms s∘s~, Wxr*x and GroupNorm are there if their weights are.
+
+    A zero is added to each h[t] and put into `nudges`: the derivative by it is the whole derivative by h[t].
+    """
     zero = torch.zeros_like(conv2d(x_BTCHW[:, 0], w["Wxi"], padding="same"))
     h1 = h2 = c1 = zero
     states = []
@@ -56,6 +61,9 @@ def literal_layer(x_BTCHW: Tensor, w: dict[str, Tensor], *, norm_groups: int | N
             h = h + conv(x, w["Wxr"])
         if norm_groups is not None:
             h = group_norm(h, norm_groups, w["gamma"], w["beta"])
+        if nudges is not None:
+            nudges.append(torch.zeros_like(h).requires_grad_())
+            h = h + nudges[-1]
         states.append(h)
         h1, h2, c1 = h, h1, c
     return torch.stack(states, dim=1)
@@ -68,10 +76,13 @@ class LiteralLayer(nn.Module):
         super().__init__()
         self.w = nn.ParameterDict({name: nn.Parameter(weight) for name, weight in literal_weights(layer).items()})
         self.norm_groups = None if layer.norm is None else layer.norm.num_groups
+        self.nudges: list[Tensor] = []
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         """Hidden states h_TBCHW."""
-        h_BTCHW = literal_layer(x_TBCHW.transpose(0, 1), dict(self.w.items()), norm_groups=self.norm_groups)
+        h_BTCHW = literal_layer(
+            x_TBCHW.transpose(0, 1), dict(self.w.items()), norm_groups=self.norm_groups, nudges=self.nudges
+        )
         return h_BTCHW.transpose(0, 1)
 
 

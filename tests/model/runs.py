@@ -36,6 +36,7 @@ SMALL = Arguments(
     precision="fp32",
     compile="off",
     checkpoint_layers=False,
+    log_gradients=False,
     resume=False,
     overwrite=False,
 )
