@@ -32,7 +32,8 @@ def counted_flops(network: nn.Module, *, clip_length: int) -> int:
 def kept_bytes(network: nn.Module, *, n_clips: int, clip_length: int) -> int:
     """Memory at the peak of the way back of a batch, without weights and their gradients, in 32 bits.
 
-    What autograd keeps, and two gradients of the size of its largest part.
+    What autograd keeps, and a gradient of the size of its largest part: an estimate, which the tests hold to what torch
+    takes.
     """
     bare = _without_numbers(network).train()
     weights = {weight.untyped_storage()._cdata for weight in (*bare.parameters(), *bare.buffers())}
@@ -47,7 +48,7 @@ def kept_bytes(network: nn.Module, *, n_clips: int, clip_length: int) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
         bare(*_clips(n_clips, clip_length, _input_size(network)))
     sizes = [storage.nbytes() for storage in kept.values()]
-    return sum(sizes) + 2 * max(sizes, default=0)
+    return sum(sizes) + max(sizes, default=0)
 
 
 def _input_size(network: nn.Module) -> int:

@@ -22,7 +22,7 @@ class WithBackbone(Protocol):
     """A network that knows which of its weights say something of other data than its own."""
 
     BACKBONE: tuple[str, ...]
-    """Prefixes of the weights that a file must have, all of them."""
+    """Prefixes of the weights that a file must have, all of them. Where there is one, files may lack it."""
     CLASSIFIER: str
     """Prefix of the last layer, which is never taken: its classes are others."""
 
@@ -72,7 +72,7 @@ def weights_for(network: nn.Module, path: Path) -> Weights:
     other_shape: list[str] = []
     own = network.state_dict()
     for name, tensor in own.items():
-        names = [name, *(name.removeprefix(prefix) for prefix in backbone if name.startswith(prefix))]
+        names = [name] if len(backbone) > 1 else [name, name.removeprefix(backbone[0])]
         found = [n for n in names if n in stored]
         if name.startswith(classifier) or not found:
             continue

@@ -58,7 +58,7 @@ def moving_video(id_: str, *, label: int, n_frames: int, seed: int, size: int = 
 
 
 def barred_video(id_: str, *, label: int, n_frames: int, seed: int, size: int = 32) -> Video:
-    """A light bar moves over a noisy face to the right (0), to the left (1) or stays in the middle; the flow is noise.
+    """A light bar moves down over a noisy face (0), up (1) or stays in the middle; the flow is noise.
 
     The frames of the first two are the same: only their order says the label.
     """
@@ -66,7 +66,7 @@ def barred_video(id_: str, *, label: int, n_frames: int, seed: int, size: int = 
     rgb = random.integers(0, 64, (n_frames, size, size, 3), dtype=np.uint8)
     for t in range(n_frames):
         place = {0: t, 1: n_frames - 1 - t}.get(label, n_frames // 2)
-        rgb[t, :, place * size // n_frames : (place + 1) * size // n_frames] += 160
+        rgb[t, place * size // n_frames : (place + 1) * size // n_frames] += 160
     flow = random.normal(0, 20, (n_frames, size, size, 2))
     flow[0] = 0
     return Video(id=id_, label=label, rgb=rgb, flow=np.rint(flow).astype(np.int16))

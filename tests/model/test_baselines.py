@@ -108,7 +108,7 @@ def test_models_with_a_memory_learn_the_order_of_frames(barred: Path, tmp_path: 
 
 
 def test_frame_attention_cannot_learn_the_order_of_frames(barred: Path, tmp_path: Path) -> None:
-    """The control of the test above. Mirroring is no help to it: it turns one class into the other's frames."""
+    """The control of the test above."""
     assert run(barred, tmp_path, model="fan", epochs=6, lr=3e-3).video.accuracy <= 0.75
 
 
@@ -156,7 +156,7 @@ def test_a_finished_run_comes_back_and_its_summary_counts_trained_values_only(
 
 
 def test_published_shapes_have_the_published_numbers_of_parameters() -> None:
-    """Of torchvision's models with 1000, 400 and no classes; the first two are in its documentation."""
+    """As torchvision documents them, without the last layers of 1000 and of 400 classes."""
     resnet_18, r3d_18 = (11_689_512 - 1000 * 513), (33_371_472 - 400 * 513)
     vgg_16_features = 14_714_688
     with torch.device("meta"):
@@ -202,7 +202,7 @@ def test_the_expected_memory_is_near_what_is_taken(model: str) -> None:
             network(*inputs).sum().backward()
     taken = tracker.get_tracker_snapshot("peak")[torch.device("meta")]["Total"]
     weights = n_parameters(network) * 4 * 2
-    assert weights + kept_bytes(network, n_clips=3, clip_length=8) == pytest.approx(taken, rel=0.2)
+    assert weights + kept_bytes(network, n_clips=3, clip_length=8) == pytest.approx(taken, rel=0.15)
 
 
 @pytest.mark.parametrize("model", NETWORKS)
