@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from runs import fer_train, losses, run, same_weights, step_losses
 from shard_files import barred_video, write_corpus
 from torch import Tensor, nn
 from torch.distributed._tools.mem_tracker import MemTracker
+from torch.nn.functional import cross_entropy
 
 from fer_model import loop
 from fer_model.baselines.cnn_lstm import CnnLstm
@@ -20,7 +22,7 @@ from fer_model.baselines.fan import FrameAttentionNetwork, weighted_mean
 from fer_model.baselines.r3d import R3d
 from fer_model.baselines.resnet import ResNet
 from fer_model.build import build_network
-from fer_model.config import BASELINE_PRESETS, Model, train_config
+from fer_model.config import BASELINE_PRESETS, Model
 from fer_model.counting import kept_bytes
 from fer_model.errors import ArgumentError
 from fer_model.network import flops_per_clip, n_parameters
@@ -31,12 +33,9 @@ NETWORKS = ["cnn-lstm", "fan", "r3d18"]
 N_CLASSES = 6
 
 
-def make_network(model: str, *, precision: str = "fp32") -> nn.Module:
+def make_network(model: str, *, precision: Literal["fp32", "bf16"] = "fp32") -> nn.Module:
     torch.manual_seed(0)
-    config = dataclasses.replace(
-        train_config(model=model, preset="small", variant=None, epochs=None, batch_size=None, lr=None, seed=0),
-        precision=precision,
-    )
+    config = dataclasses.replace(BASELINE_PRESETS[Model(model)]["small"], precision=precision)
     return build_network(config, n_classes=N_CLASSES)
 
 
@@ -125,7 +124,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(
     barred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     whole = run(barred, tmp_path / "whole", model=model, batch_size=5).run.path
-    cross_entropy, steps = loop.cross_entropy, iter(range(1, 100))
+    steps = iter(range(1, 100))
 
     def interrupting(logits: Tensor, labels: Tensor, *, reduction: str) -> Tensor:
         if next(steps) == 4:
@@ -249,7 +248,7 @@ def test_what_a_model_has_no_use_for_is_refused(
     barred: Path, tmp_path: Path, changes: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(ArgumentError, match=sentence):
-        run(barred, tmp_path / "runs", **({"batch_size": None} | changes))
+        run(barred, tmp_path / "runs", **({"batch_size": None} | changes))  # type: ignore[arg-type]
     assert not (tmp_path / "runs").exists()
 
 
