@@ -73,7 +73,7 @@ def vgg_16() -> dict[str, Tensor]:
     """torchvision's vgg16, without the middle layer of its classifier."""
     places = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
     places |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for place, (n_in, n_out) in places.items():
         tensors |= {f"features.{place}.weight": value(n_out, n_in, 3, 3), f"features.{place}.bias": value(n_out)}
     return tensors | {"classifier.0.weight": value(4096, 25088), "classifier.6.weight": value(1000, 4096)}
