@@ -42,7 +42,7 @@ def table(summaries: list[dict[str, Any]]) -> Table:
         rows.add_row(
             f"{s['model']} ({s['name']})" if s["model"] != s["name"] else s["model"],
             f"{s['parameters']:,}",
-            f"{s['flops_per_clip'] / 1e9:.4f}",
+            f"{s['flops_per_clip'] / 1e9:.3g}",
             f"{s['seconds']:.0f}",
             f"{s['video_accuracy']:.1%} of {s['n_test_recordings']}",
             f"{s['clip_accuracy']:.1%} of {s['n_test_clips']}",

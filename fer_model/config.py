@@ -181,7 +181,7 @@ BASELINE_PRESETS = {
     Model.CNN_LSTM: {
         "paper": dataclasses.replace(
             _BASELINE_PAPER, model=Model.CNN_LSTM, channels=(64, 128, 256, 512, 512), depths=(2, 2, 3, 3, 3),
-            hidden_features=(512,),
+            hidden_features=(512,), lr=1e-3,
         ),
         "small": dataclasses.replace(
             _BASELINE_SMALL, model=Model.CNN_LSTM, channels=(8, 16, 32, 32), depths=(1, 1, 1, 1), hidden_features=(64,)
