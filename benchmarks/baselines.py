@@ -3,7 +3,7 @@
 The clips are warps of real photographs: the accuracies tell whether a model sees motion, never how well it recognises
 expressions. Chance is 17 %. All models have the preset `small` and train on the CPU.
 
-    python benchmarks/baselines.py [--data ../shared/data | --shards DIR] [--json FILE] [--keep DIR]
+    python benchmarks/baselines.py [--data ../shared/data | --shards DIR] [--model M ...] [--json FILE] [--keep DIR]
 """
 
 import json
@@ -53,9 +53,12 @@ def table(summaries: list[dict[str, Any]]) -> Table:
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), default=Path("../shared/data"))
 @click.option("--shards", type=click.Path(exists=True, path_type=Path), help="Of london's expr6; else they are built.")
+@click.option("--model", "models", multiple=True, default=MODELS, type=click.Choice(MODELS), help="Only these.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path))
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave shards and runs here.")
-def main(data: Path, shards: Path | None, json_file: Path | None, keep: Path | None) -> None:
+def main(
+    data: Path, shards: Path | None, models: tuple[str, ...], json_file: Path | None, keep: Path | None
+) -> None:  # fmt: skip
     """Build where needed, train each model, and print what came out."""
     if shards is None and not (data / "london").is_dir():
         raise click.UsageError(f"{data}/london is not there; --data names the directory of the real face videos")
@@ -63,7 +66,7 @@ def main(data: Path, shards: Path | None, json_file: Path | None, keep: Path | N
         home = keep or Path(temporary)
         if shards is None:
             build(data, home)
-        summaries = [train(shards or home / "shards", home / "runs", model) for model in MODELS]
+        summaries = [train(shards or home / "shards", home / "runs", model) for model in models]
     Console().print(table(summaries))
     measures: dict[str, Measure] = {}
     for s in summaries:
