@@ -13,8 +13,12 @@ class Arguments:
     """A finished shard directory."""
     fold: int
     """The group to test on, 1-based; all others are trained on."""
-    variant: str
-    """a to d, or convlstm, spatial, temporal, enhanced."""
+    model: str
+    """two-stream, or one that it is compared with, see docs/baselines.md."""
+    variant: str | None
+    """Of two-stream: a to d, or convlstm, spatial, temporal, enhanced; None: d."""
+    weights: Path | None
+    """A file that the first weights come from; None: they are drawn."""
     preset: str | None
     """paper or small, see docs/paper.md; None: paper on a GPU, small on a CPU."""
     epochs: int | None

@@ -7,17 +7,62 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from fer_model.config import TrainConfig
+from fer_model.baselines.cnn_lstm import CnnLstm
+from fer_model.baselines.fan import FrameAttentionNetwork
+from fer_model.baselines.r3d import R3d
+from fer_model.baselines.svm import LbpTopSvm
+from fer_model.config import Model, TrainConfig
 from fer_model.errors import ArgumentError
 from fer_model.network import Recompute, TwoStreamNetwork
 
 SMALL_INPUT = 32
-"""Side of the input, pixels, up to which a second thread gains nothing."""
+"""Side of the input, pixels, up to which a second thread gains nothing, and halving it in a stem loses too much."""
+LBP_RADIUS_FRAMES = 1
 
 
-def build_network(config: TrainConfig, *, n_classes: int, recompute: Recompute = "nothing") -> TwoStreamNetwork:
-    """The network of a configuration, its weights drawn from torch's generator. Variant (a) has no GroupNorm."""
+def build_network(config: TrainConfig, *, n_classes: int, recompute: Recompute = "nothing") -> nn.Module:
+    """The network of a configuration, its weights drawn from torch's generator.
+
+    It takes (rgb_BTCHW, flow_BTCHW) as `fer_model.inputs.network_inputs` makes them, and gives logits_BK.
+    """
+    bf16 = config.precision == "bf16"
+    match config.model:
+        case Model.TWO_STREAM:
+            return build_two_stream(config, n_classes=n_classes, recompute=recompute)
+        case Model.CNN_LSTM:
+            return CnnLstm(
+                n_classes=n_classes,
+                input_size=config.input_size,
+                channels=config.channels,
+                depths=config.depths,
+                hidden_features=config.hidden_features[0],
+                bf16=bf16,
+            )
+        case Model.FAN | Model.R3D18:
+            network = FrameAttentionNetwork if config.model is Model.FAN else R3d
+            return network(
+                n_classes=n_classes,
+                input_size=config.input_size,
+                channels=config.channels,
+                depths=config.depths,
+                stem_kernel=config.kernels[0],
+                stem_halves=config.input_size > SMALL_INPUT,
+                bf16=bf16,
+            )
+        case Model.LBP_TOP:
+            return LbpTopSvm(
+                n_classes=n_classes,
+                input_size=config.input_size,
+                radius_px=config.kernels[0] // 2,
+                radius_frames=LBP_RADIUS_FRAMES,
+                blocks=config.blocks,
+            )
+
+
+def build_two_stream(config: TrainConfig, *, n_classes: int, recompute: Recompute = "nothing") -> TwoStreamNetwork:
+    """The paper's network. Variant (a) has no GroupNorm."""
     variant = config.variant
+    assert variant is not None
     return TwoStreamNetwork(
         n_classes=n_classes,
         input_size=config.input_size,

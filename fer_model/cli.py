@@ -12,8 +12,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from fer_model.config import Model
 from fer_model.outcome import outcome_of
 
+MODELS = [str(model) for model in Model]
 VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 
 
@@ -21,8 +23,17 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 @click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--fold", type=click.IntRange(min=1), required=True, help="Group to test on; train on all others.")
 @click.option(
-    "--variant", type=click.Choice(VARIANTS), default="d", help="Cell of the paper: a convlstm ... d enhanced."
-)
+    "--model", type=click.Choice(MODELS), default=MODELS[0],
+    help="two-stream: the paper's network. The others are what it is compared with.",
+)  # fmt: skip
+@click.option(
+    "--variant", type=click.Choice(VARIANTS),
+    help="Cell of two-stream: a convlstm ... d enhanced. [default: d]",
+)  # fmt: skip
+@click.option(
+    "--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Begin with the weights of a .pth or .safetensors file, but for the last layer. [default: drawn]",
+)  # fmt: skip
 @click.option(
     "--preset", type=click.Choice(["paper", "small"]),
     help="paper: the published network. small: a much smaller one. [default: paper with a GPU, small without]",
@@ -40,7 +51,7 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
-    help="Results go to OUT/<corpus>/<variant>/seed<S>/fold<K>.",
+    help="Results go to OUT/<corpus>/<variant or model>/seed<S>/fold<K>.",
 )  # fmt: skip
 @click.option("--note", metavar="TEXT", help="Said beside every number and in every title, as in: warped real faces.")
 @click.option(
@@ -80,7 +91,9 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 def main(
     shards: Path,
     fold: int,
-    variant: str,
+    model: str,
+    variant: str | None,
+    weights: Path | None,
     preset: str | None,
     epochs: int | None,
     batch_size: int | None,
@@ -102,7 +115,8 @@ def main(
     overwrite: bool,
     debug: bool,
 ) -> None:
-    """Train the Enhanced ConvLSTM on the directory SHARDS (made by fer-prep) and test it on fold K.
+    """Train the Enhanced ConvLSTM, or a --model it is compared with, on the directory SHARDS (made by fer-prep) and
+    test it on fold K.
 
     Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted, 143 ended by SIGTERM; the last two go on
     with --resume.
@@ -122,7 +136,9 @@ def main(
         arguments = Arguments(
             shards=shards,
             fold=fold,
+            model=model,
             variant=variant,
+            weights=weights,
             preset=preset,
             epochs=epochs,
             batch_size=batch_size,

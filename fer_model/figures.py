@@ -49,6 +49,8 @@ def loss_figure(path: Path, *, train: Sequence[float], validation: Sequence[floa
     axes.set_ylabel("cross-entropy per clip")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(train) == 1:
+        axes.set_xlim(0, 2)  # around a single point, no two whole numbers would be in sight
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(_plain(title), fontsize=10)

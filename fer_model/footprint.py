@@ -1,7 +1,10 @@
 """How much memory a training step is expected to take: weights, and what the layers keep for the way back."""
 
+from torch import nn
+
 from fer_model.cells import EnhancedConvLSTM
 from fer_model.config import TrainConfig
+from fer_model.counting import kept_bytes
 from fer_model.network import TwoStreamNetwork, n_parameters
 
 FLOAT_BYTES = 4
@@ -9,10 +12,11 @@ POOLED = 0.25 + 0.5
 """Of a layer's states: a quarter of the values go on, each with the place it came from as a 64-bit number."""
 
 
-def step_bytes(network: TwoStreamNetwork, *, n_clips: int, clip_length: int, config: TrainConfig) -> int:
+def step_bytes(network: nn.Module, *, n_clips: int, clip_length: int, config: TrainConfig) -> int:
     """Memory at the peak of a training step, without the frames: an estimate from what eq. 2 must keep.
 
-    Compiled steps keep less. The tests hold it to what torch allocates.
+    Of other networks, from what torch's autograd keeps, see fer_model.counting. Compiled steps keep less, and so do
+    the other networks in 16 bits. The tests hold it to what torch allocates.
 
     Args:
         n_clips: clips of a batch on this device.
@@ -22,6 +26,8 @@ def step_bytes(network: TwoStreamNetwork, *, n_clips: int, clip_length: int, con
     states = 2 if config.optimizer == "adamw" else 1  # that the optimiser keeps for each weight
     h_bytes = 2 if config.precision == "bf16" else FLOAT_BYTES
     weights = n_parameters(network) * FLOAT_BYTES * (2 + states)  # and a gradient
+    if not isinstance(network, TwoStreamNetwork):
+        return weights + kept_bytes(network, n_clips=n_clips, clip_length=clip_length)
     layers = [m for m in network.modules() if isinstance(m, EnhancedConvLSTM)]
     kept = [layer_bytes(layer, h_bytes=h_bytes) for layer in layers]
     if network.rgb.recompute == "layers":

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+RGB_CHANNELS, FLOW_CHANNELS = 3, 2
 RGB_MEAN, RGB_STD = 0.5, 0.25
 FLOW_STD_PX = 1.0
 

@@ -11,7 +11,7 @@ from fer_model import rundir
 from fer_model.arguments import Arguments
 from fer_model.build import pick_device
 from fer_model.checkpoint import progress_of
-from fer_model.config import variant_from_name
+from fer_model.config import Model, name_of, variant_of
 from fer_model.errors import ArgumentError, FerModelError, RankError
 from fer_model.index import read_index
 from fer_model.outcome import EndedError, outcome_of
@@ -94,7 +94,7 @@ def where_to_go_on(arguments: Arguments) -> str:
     run = rundir.run_directory(
         arguments.out,
         corpus=read_index(arguments.shards).corpus,
-        name=str(variant_from_name(arguments.variant)),
+        name=name_of(Model(arguments.model), variant_of(arguments.model, arguments.variant)),
         seed=arguments.seed,
         fold=arguments.fold,
     )

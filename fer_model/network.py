@@ -5,7 +5,7 @@ Axes: T time, B clips of a batch, C channels, H rows, W columns, K classes.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,10 @@ from torch.nn.functional import max_pool2d, relu
 from torch.utils.checkpoint import checkpoint
 
 from fer_model.cells import EnhancedConvLSTM
+from fer_model.counting import counted_flops
+from fer_model.inputs import FLOW_CHANNELS, RGB_CHANNELS
 
 Recompute: TypeAlias = Literal["nothing", "steps", "layers"]
-RGB_CHANNELS, FLOW_CHANNELS = 3, 2
 
 
 class Stream(nn.Module):
@@ -98,6 +99,8 @@ class TwoStreamNetwork(nn.Module):
         input_size, channels, kernels, spatial_skip, temporal_skip, norm_groups, recompute: see Stream.
     """
 
+    BACKBONE: ClassVar = ("rgb.", "flow.")
+
     def __init__(
         self,
         *,
@@ -129,6 +132,7 @@ class TwoStreamNetwork(nn.Module):
         )
         widths = [self.rgb.n_features, *hidden_features, n_classes]
         self.fully_connected = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.CLASSIFIER = f"fully_connected.{len(hidden_features)}."
 
     def forward(self, rgb_BTCHW: Tensor, flow_BTCHW: Tensor) -> Tensor:
         """Logits (B, K) of clips, in the precision of the inputs."""
@@ -149,10 +153,14 @@ def n_parameters(network: nn.Module) -> int:
 def flops_per_clip(network: nn.Module, *, clip_length: int) -> int:
     """Floating-point operations of one clip forward, convolutions and matrices only; backward takes twice as many.
 
-    A multiplication and its addition count as two. Convolutions of zero initial states do not exist.
+    A multiplication and its addition count as two. Convolutions of zero initial states do not exist. Networks without
+    an EnhancedConvLSTM are counted by running them, see fer_model.counting.
     """
+    layers = [m for m in network.modules() if isinstance(m, EnhancedConvLSTM)]
+    if not layers:
+        return counted_flops(network, clip_length=clip_length)
     total = sum(2 * m.weight.numel() for m in network.modules() if isinstance(m, nn.Linear))
-    for layer in (m for m in network.modules() if isinstance(m, EnhancedConvLSTM)):
+    for layer in layers:
         n_locations = layer.peephole_GCHW.shape[-1] * layer.peephole_GCHW.shape[-2]
         lstm = layer.recurrent_weight[: 4 * layer.hidden_channels].numel() * max(clip_length - 1, 0)
         skip = layer.recurrent_weight[4 * layer.hidden_channels :].numel() * max(clip_length - 2, 0)

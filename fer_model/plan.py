@@ -2,24 +2,27 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from fer_model import rundir
 from fer_model.arguments import Arguments
-from fer_model.build import preset_for
+from fer_model.build import build_network, preset_for
 from fer_model.compiling import wants_compiling
-from fer_model.config import TrainConfig, train_config
+from fer_model.config import Model, TrainConfig, train_config
 from fer_model.data import frames_bytes
 from fer_model.errors import ArgumentError
 from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
 from fer_model.index import Index, keys_sha256
 from fer_model.memory import FramesPlace, frames_place, free_bytes
 from fer_model.ranks import Ranks
+from fer_model.refusals import check_model
 from fer_model.results import note_of
 from fer_model.rundir import Json, RunDirectory
 from fer_model.shards import Corpus, read_corpus
 from fer_model.terminal import Terminal
+from fer_model.weights import file_sha256, weights_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
     """
     config = train_config(
+        model=arguments.model,
         preset=arguments.preset or preset_for(device),
         variant=arguments.variant,
         epochs=arguments.epochs,
@@ -68,12 +72,14 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         lr=arguments.lr,
         seed=arguments.seed,
         precision=arguments.precision,
+        weights_sha256=None if arguments.weights is None else file_sha256(arguments.weights),
     )
-    if arguments.log_gradients and config.model != "two-stream":
-        raise ArgumentError(f"--log-gradients: {config.model} has no hidden states h[t]; leave it out.")
-    compiled = wants_compiling(arguments.compile, device=device)
+    compiled = config.model is Model.TWO_STREAM and wants_compiling(arguments.compile, device=device)
     with terminal.checking() as checked:
         corpus = read_corpus(arguments.shards, checked=checked)
+    check_model(arguments, n_processes=ranks.size, clip_length=corpus.index.clip_length)
+    if arguments.weights is not None:
+        check_weights(config, arguments.weights, n_classes=len(corpus.index.classes))
     check_face_size(corpus, size=config.input_size)
     parts = select_fold(corpus, test_group=arguments.fold, validation_group=arguments.validation_group)
     needed_bytes = frames_bytes(shards_of((*parts.train, *parts.validation)), size=config.input_size)
@@ -120,6 +126,17 @@ def check_gradients(state: Json | None, run: RunDirectory, *, asked: bool) -> No
     if state is not None and asked != recorded:
         begun, do = ("with", "give it again") if recorded else ("without", "leave it out")
         raise ArgumentError(f"{run.path}: begun {begun} --log-gradients; {do}, or give --overwrite to start again.")
+
+
+def check_weights(config: TrainConfig, path: Path, *, n_classes: int) -> None:
+    """Refuse a file of weights that does not fit the network.
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    with torch.device("meta"):
+        network = build_network(config, n_classes=n_classes)
+    weights_for(network, path)
 
 
 def describe_run(config: TrainConfig, corpus: Corpus, *, fold: int, validation_group: int | None) -> Json:

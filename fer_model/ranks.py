@@ -81,6 +81,12 @@ class Ranks:
         dist.all_gather_object(values, value)
         return values
 
+    def same_buffers(self, network: nn.Module) -> None:
+        """Give all ranks what the first one has measured while training: the running statistics of BatchNorm."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
+
     def wait_for_all(self) -> None:
         """Go on when all ranks are here."""
         if self.size > 1:

@@ -111,6 +111,7 @@ def write_results(
     predictions: Predictions,
     weights: Mapping[str, Tensor],
     n_train_clips: int,
+    parameters: int,
     flops_per_clip: int,
 ) -> None:
     """Write predictions.csv, the figures, model.safetensors and, last, summary.json; then drop the checkpoint."""
@@ -149,7 +150,7 @@ def write_results(
             "n_train_clips": n_train_clips,
             "epochs": len(history),
             "seconds": round(result.seconds, 3),
-            "parameters": sum(w.numel() for w in weights.values()),
+            "parameters": parameters,
             "flops_per_clip": flops_per_clip,
             "note": result.note,
         },

@@ -96,6 +96,7 @@ def predict(
     Raises:
         DivergedError: an output is not a finite number.
     """
+    ranks.same_buffers(network)
     network.eval()
     batches = [refs[i : i + EVALUATION_BATCH] for i in range(0, len(refs), EVALUATION_BATCH)]
     logits = [

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
+from torch import nn
 
 from fer_model.build import computes_bf16
 from fer_model.checkpoint import Progress
@@ -17,7 +18,7 @@ from fer_model.config import TrainConfig
 from fer_model.folds import ClipRef, Fold
 from fer_model.index import Index
 from fer_model.memory import FramesPlace
-from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
+from fer_model.network import flops_per_clip, n_parameters
 from fer_model.results import Epoch, Result
 
 CPU_GFLOP = 20.0
@@ -39,7 +40,7 @@ class Terminal:
         index: Index,
         parts: Fold,
         config: TrainConfig,
-        network: TwoStreamNetwork,
+        network: nn.Module,
         *,
         fold: int,
         device: torch.device,
@@ -68,17 +69,15 @@ class Terminal:
             if absent:
                 self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
 
-    def step(self, *, n_clips: int, step_bytes: int, free_bytes: int, compiled: bool) -> None:
+    def step(self, *, n_clips: int, step_bytes: int, free_bytes: int, compiled: bool, has_layers: bool) -> None:
         """Say what a step will take on this device."""
         self.line(
             f"a step of {n_clips} clips takes about {step_bytes / 1e6:,.0f} MB"
             + ("; the first one compiles, which takes minutes" if compiled else "")
         )
         if step_bytes > free_bytes:
-            self.line(
-                f"warning: {free_bytes / 1e6:,.0f} MB are free; take --checkpoint-layers or a smaller --batch-size",
-                style="yellow",
-            )
+            take = "--checkpoint-layers or a smaller --batch-size" if has_layers else "a smaller --batch-size"
+            self.line(f"warning: {free_bytes / 1e6:,.0f} MB are free; take {take}", style="yellow")
 
     def devices(self, *, batch_size: int, n_devices: int) -> None:
         """Say how the clips of a step are divided among devices, where there are several."""

@@ -8,24 +8,28 @@ from rich.console import Console
 
 from fer_model import rundir
 from fer_model.arguments import Arguments
+from fer_model.baselines.svm import LbpTopSvm
 from fer_model.build import build_network, build_optimizer, n_cores, pick_device, recompute_on, use_cpu_threads
 from fer_model.checkpoint import Checkpoints, Progress
 from fer_model.compiling import compile_steps
+from fer_model.config import Model
 from fer_model.data import BatchSource, ClipStore
 from fer_model.device_store import DeviceStore
 from fer_model.evaluate import decide
+from fer_model.fitting import fit
 from fer_model.folds import shards_of
 from fer_model.footprint import step_bytes
 from fer_model.gradients import GradientLog
 from fer_model.loop import Training, train
 from fer_model.memory import free_bytes
-from fer_model.network import flops_per_clip
+from fer_model.network import flops_per_clip, n_parameters
 from fer_model.plan import Plan, make_plan
 from fer_model.ranks import ALONE, Ranks
 from fer_model.results import Result, result_of, write_results
 from fer_model.steps import predict
 from fer_model.stop import hearing_stop
 from fer_model.terminal import Terminal
+from fer_model.weights import take, weights_for
 
 
 def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) -> Result:
@@ -55,6 +59,10 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             gradients = GradientLog(network, clip_length=plan.index.clip_length, device=device)
         if plan.compiled:
             compile_steps(network, n_clips=n_clips)
+        if arguments.weights is not None and plan.state is None:
+            weights = weights_for(network, arguments.weights)
+            take(network, weights)
+            terminal.line(f"weights of {arguments.weights}: {weights}")
         optimizer = build_optimizer(plan.config, network.parameters())
         checkpoints = Checkpoints(
             plan.run,
@@ -77,22 +85,27 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             readers=arguments.readers or max(1, min(n_cores(), 8) // ranks.local_size),
             pinned=device.type == "cuda",
         )
-        training = Training(
-            network=network,
-            optimizer=optimizer,
-            clips=load_frames(plan, reader, device=device, terminal=terminal),
-            device=device,
-            progress=progress,
-            checkpoints=checkpoints,
-            gradients=gradients,
-        )
-        terminal.step(
-            n_clips=n_clips,
-            step_bytes=step_bytes(network, n_clips=n_clips, clip_length=plan.index.clip_length, config=plan.config),
-            free_bytes=free_bytes(device, n_processes=ranks.local_size),
-            compiled=plan.compiled,
-        )
-        train(plan, training, ranks=ranks, stop=stop, terminal=terminal)
+        clips = load_frames(plan, reader, device=device, terminal=terminal)
+        if isinstance(network, LbpTopSvm):
+            fit(network, clips, plan, progress=progress, device=device, terminal=terminal)
+        else:
+            training = Training(
+                network=network,
+                optimizer=optimizer,
+                clips=clips,
+                device=device,
+                progress=progress,
+                checkpoints=checkpoints,
+                gradients=gradients,
+            )
+            terminal.step(
+                n_clips=n_clips,
+                step_bytes=step_bytes(network, n_clips=n_clips, clip_length=plan.index.clip_length, config=plan.config),
+                free_bytes=free_bytes(device, n_processes=ranks.local_size),
+                compiled=plan.compiled,
+                has_layers=plan.config.model is Model.TWO_STREAM,
+            )
+            train(plan, training, ranks=ranks, stop=stop, terminal=terminal)
         probability_NK = predict(
             network, reader, plan.parts.test, flow_scale=plan.flow_scale, device=device, ranks=ranks
         )
@@ -108,6 +121,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
                 predictions=predictions,
                 weights=network.state_dict(),
                 n_train_clips=len(plan.parts.train),
+                parameters=n_parameters(network),
                 flops_per_clip=flops_per_clip(network, clip_length=plan.index.clip_length),
             )
         ranks.wait_for_all()

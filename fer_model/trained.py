@@ -10,7 +10,7 @@ from torch import nn
 
 from fer_model import rundir
 from fer_model.build import build_network
-from fer_model.config import TrainConfig, Variant
+from fer_model.config import Model, TrainConfig, Variant
 from fer_model.errors import RunDirectoryError
 from fer_model.rundir import Json, RunDirectory
 
@@ -87,4 +87,6 @@ def _config_of(data: Json) -> TrainConfig:
     """
     values = {field.name: data[field.name] for field in dataclasses.fields(TrainConfig)}
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return TrainConfig(**values | lists | {"variant": Variant(values["variant"])})
+    model = Model(values["model"])
+    variant = Variant(values["variant"]) if model is Model.TWO_STREAM else None
+    return TrainConfig(**values | lists | {"model": model, "variant": variant})

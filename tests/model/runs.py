@@ -19,7 +19,9 @@ from fer_model.train import train_fold
 SMALL = Arguments(
     shards=Path(),
     fold=1,
-    variant="d",
+    model="two-stream",
+    variant=None,
+    weights=None,
     preset="small",
     epochs=2,
     batch_size=6,

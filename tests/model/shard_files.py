@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import hdf5plugin
@@ -57,6 +57,28 @@ def moving_video(id_: str, *, label: int, n_frames: int, seed: int, size: int = 
     return Video(id=id_, label=label, rgb=rgb, flow=np.rint(flow).astype(np.int16))
 
 
+def barred_video(id_: str, *, label: int, n_frames: int, seed: int, size: int = 32) -> Video:
+    """A light bar moves down over a noisy face (0), up (1) or stays in the middle; the flow is noise.
+
+    The frames of the first two are the same: only their order says the label.
+    """
+    random = np.random.default_rng(seed)
+    rgb = random.integers(0, 64, (n_frames, size, size, 3), dtype=np.uint8)
+    for t in range(n_frames):
+        place = {0: t, 1: n_frames - 1 - t}.get(label, n_frames // 2)
+        rgb[t, place * size // n_frames : (place + 1) * size // n_frames] += 160
+    flow = random.normal(0, 20, (n_frames, size, size, 2))
+    flow[0] = 0
+    return Video(id=id_, label=label, rgb=rgb, flow=np.rint(flow).astype(np.int16))
+
+
+class MakeVideo(Protocol):
+    """Makes a recording."""
+
+    def __call__(self, id_: str, *, label: int, n_frames: int, seed: int, size: int) -> Video:
+        """The same recording for the same arguments."""
+
+
 def write_corpus(
     directory: Path,
     *,
@@ -68,6 +90,7 @@ def write_corpus(
     length: int = LENGTH,
     corpus: str = "tiny",
     recipe: dict[str, Any] | None = None,
+    make: MakeVideo = moving_video,
 ) -> Path:
     """A finished directory: each subject has one recording per entry of `labels`, with lengths from `n_frames`."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -75,9 +98,7 @@ def write_corpus(
     for s in range(n_groups * subjects_per_group):
         subject, group = f"s{s:02}", s % n_groups + 1
         videos = [
-            moving_video(
-                f"{subject}-{i}", label=label, n_frames=n_frames[i % len(n_frames)], seed=100 * s + i, size=size
-            )
+            make(f"{subject}-{i}", label=label, n_frames=n_frames[i % len(n_frames)], seed=100 * s + i, size=size)
             for i, label in enumerate(labels)
         ]
         path = directory / f"{corpus}-s{subject}.h5"

@@ -7,7 +7,7 @@ import torch
 from literal import LiteralLayer
 from torch import nn
 
-from fer_model.build import build_network, build_optimizer, learning_rate
+from fer_model.build import build_optimizer, build_two_stream, learning_rate
 from fer_model.cells import EnhancedConvLSTM
 from fer_model.config import PRESETS, TrainConfig, Variant, train_config, variant_from_name
 from fer_model.network import Stream, TwoStreamNetwork, flops_per_clip, n_parameters
@@ -19,7 +19,7 @@ TINY = dataclasses.replace(
 
 def make_network(config: TrainConfig = TINY) -> TwoStreamNetwork:
     torch.manual_seed(0)
-    return build_network(config, n_classes=3)
+    return build_two_stream(config, n_classes=3)
 
 
 @pytest.mark.parametrize("variant", list(Variant))
@@ -67,7 +67,7 @@ def test_the_first_forget_bias_is_one_and_other_biases_are_zero() -> None:
 
 def test_the_paper_preset_has_the_papers_shape() -> None:
     with torch.device("meta"):
-        network = build_network(PRESETS["paper"], n_classes=6)
+        network = build_two_stream(PRESETS["paper"], n_classes=6)
     assert network.rgb.n_features == 128 * 7 * 7
     assert [layer.in_features for layer in network.fully_connected if isinstance(layer, nn.Linear)] == [6272, 1024, 256]
     kernels = [layer.kernel_size for layer in network.flow.layers if isinstance(layer, EnhancedConvLSTM)]

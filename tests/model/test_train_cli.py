@@ -13,7 +13,18 @@ from fer_model.cli import main
 
 def test_the_options_are_these() -> None:
     found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
-    run = {"--fold", "--variant", "--preset", "--device", "--out", "--note", "--resume", "--overwrite"}
+    run = {
+        "--fold",
+        "--model",
+        "--variant",
+        "--weights",
+        "--preset",
+        "--device",
+        "--out",
+        "--note",
+        "--resume",
+        "--overwrite",
+    }
     machine = {"--devices", "--data", "--readers", "--precision", "--compile", "--checkpoint-layers", "--log-gradients"}
     assert found == run | machine | {
         "--epochs",
