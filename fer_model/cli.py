@@ -48,6 +48,11 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
     help="Leave training group G out and measure it after every epoch; it chooses nothing.",
 )  # fmt: skip
 @click.option(
+    "--report-best-epoch", is_flag=True,
+    help="Measure the test fold after every epoch too, and report its best one beside the result: "
+    "what peers report; it chooses nothing.",
+)  # fmt: skip
+@click.option(
     "--data", type=click.Choice(["auto", "device", "ram", "disk"]), default="auto",
     help="Read all frames into the memory of the device or the machine first, or clips from disk. "
     "auto: the GPU's, if they take at most half of it, then the machine's.",
@@ -87,6 +92,7 @@ def main(
     out: Path,
     note: str | None,
     validation_group: int | None,
+    report_best_epoch: bool,
     data: str,
     readers: int | None,
     checkpoint_every: float,
@@ -126,6 +132,7 @@ def main(
             out=out,
             note=note,
             validation_group=validation_group,
+            report_best_epoch=report_best_epoch,
             data=data,
             readers=readers,
             checkpoint_every=checkpoint_every,

@@ -54,8 +54,35 @@ class Plan:
         return -(-len(self.parts.train) // self.config.batch_size)
 
 
-def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, terminal: Terminal) -> Plan:
+def make_plan(
+    arguments: Arguments, *, device: torch.device, ranks: Ranks, terminal: Terminal, corpus: Corpus | None = None
+) -> Plan:
     """Check the arguments and the shards, and claim the run directory.
+
+    Args:
+        corpus: the shards, if they were checked before.
+
+    Raises:
+        FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
+    """
+    if corpus is None:
+        with terminal.checking() as checked:
+            corpus = read_corpus(arguments.shards, checked=checked)
+    plan = draft_plan(arguments, corpus, device=device, n_processes=ranks.local_size)
+    # what torchrun has started again goes on, whatever the first start was asked
+    resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
+    rundir.claim(plan.run, config=plan.run_config, resume=resume, overwrite=overwrite)
+    state = rundir.load_checkpoint(plan.run, config=plan.run_config)
+    if resume and state is None:
+        terminal.line(f"nothing to resume in {plan.run.path}: training starts from the beginning", style="yellow")
+    return dataclasses.replace(plan, state=state)
+
+
+def draft_plan(arguments: Arguments, corpus: Corpus, *, device: torch.device, n_processes: int) -> Plan:
+    """What would be trained on what; nothing is written, and no run directory looked at.
+
+    Args:
+        n_processes: of this machine, among which its memory is divided.
 
     Raises:
         FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
@@ -70,13 +97,9 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         precision=arguments.precision,
     )
     compiled = wants_compiling(arguments.compile, device=device)
-    with terminal.checking() as checked:
-        corpus = read_corpus(arguments.shards, checked=checked)
     check_face_size(corpus, size=config.input_size)
     parts = select_fold(corpus, test_group=arguments.fold, validation_group=arguments.validation_group)
     needed_bytes = frames_bytes(shards_of((*parts.train, *parts.validation)), size=config.input_size)
-    # what torchrun has started again goes on, whatever the first start was asked
-    resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
     run = rundir.run_directory(
         arguments.out, corpus=corpus.index.corpus, name=config.name, seed=config.seed, fold=arguments.fold
     )
@@ -84,13 +107,9 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
     frames = frames_place(
         arguments.data,
         needed_bytes=needed_bytes,
-        free_bytes=free_bytes(torch.device("cpu"), n_processes=ranks.local_size),
-        device_bytes=free_bytes(device, n_processes=ranks.local_size) if device.type == "cuda" else None,
+        free_bytes=free_bytes(torch.device("cpu"), n_processes=n_processes),
+        device_bytes=free_bytes(device, n_processes=n_processes) if device.type == "cuda" else None,
     )
-    rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
-    state = rundir.load_checkpoint(run, config=run_config)
-    if resume and state is None:
-        terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
     return Plan(
         config=config,
         index=corpus.index,
@@ -102,7 +121,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         compiled=compiled,
         run=run,
         run_config=run_config,
-        state=state,
+        state=None,
         note=note_of(corpus.index, asked=arguments.note),
     )
 

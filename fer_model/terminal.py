@@ -18,7 +18,7 @@ from fer_model.folds import ClipRef, Fold
 from fer_model.index import Index
 from fer_model.memory import FramesPlace
 from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
-from fer_model.results import Epoch, Result
+from fer_model.results import BestEpoch, Epoch, Result
 
 CPU_GFLOP = 20.0
 """Above this, per clip forward, an epoch of a small corpus takes hours on a CPU."""
@@ -150,12 +150,22 @@ class Terminal:
         self.console.print(confusion_table(video.confusion_KK, result.classes))
         self.line(f"recordings  {video.accuracy:6.1%} of {video.n} right, UAR {video.uar:.1%}", style="bold")
         self.line(f"clips       {clip.accuracy:6.1%} of {clip.n} right, UAR {clip.uar:.1%}")
+        if result.best_epoch is not None:
+            self.line(best_epoch_line(result.best_epoch), style="yellow")
         self.line(
             f"chance      {1 / len(result.classes):6.1%}; always the most frequent of the test classes: {frequent:.1%}"
         )
         if result.note:
             self.line(f"note: {result.note}", style="yellow")
         self.line(f"trained in {result.seconds:.0f} s; figures, predictions and weights: {result.run.path}")
+
+
+def best_epoch_line(best: BestEpoch) -> str:
+    """What the best epoch on the test fold is, and is not."""
+    return (
+        f"best epoch on the test fold: {best.epoch}, {best.video_accuracy:.1%}: "
+        "not a result, it is chosen on what it is measured on"
+    )
 
 
 class TrainingBar:
