@@ -16,17 +16,18 @@ class Interrupted(KeyboardInterrupt):
     Args:
         number: the signal that asked.
         where: how far the run is, and is kept, as in "after step 3 of 10 in epoch 2"; None: the last checkpoint knows.
+        others: what is to be said of the other runs of a set.
     """
 
-    def __init__(self, number: int, where: str | None = None) -> None:
+    def __init__(self, number: int, where: str | None = None, *, others: str = "") -> None:
         super().__init__()
-        self.number, self.where = number, where
+        self.number, self.where, self.others = number, where, others
 
     def __str__(self) -> str:
         here = "" if self.where is None else f" {self.where}"
         there = "after the last checkpoint" if self.where is None else "there"
         what = "interrupted" if self.number == signal.SIGINT else "ended by SIGTERM"
-        return f"{what}{here}: the same command with --resume (and no --overwrite) goes on {there}"
+        return f"{what}{here}: the same command with --resume (and no --overwrite) goes on {there}{self.others}"
 
     @property
     def exit_code(self) -> int:

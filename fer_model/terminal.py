@@ -14,7 +14,7 @@ from rich.text import Text
 from fer_model.build import computes_bf16
 from fer_model.checkpoint import Progress
 from fer_model.config import TrainConfig
-from fer_model.folds import ClipRef, Fold
+from fer_model.folds import ClipRef, Fold, absent_classes
 from fer_model.index import Index
 from fer_model.memory import FramesPlace
 from fer_model.network import TwoStreamNetwork, flops_per_clip, n_parameters
@@ -51,6 +51,19 @@ class Terminal:
             f"{index.corpus}, fold {fold} of {index.n_groups}: {config.name} network, preset {config.preset}, "
             f"{n_parameters(network):,} parameters, {gflop:.2f} GFLOP per clip forward, on {device}"
         )
+        self.too_slow(config, gflop=gflop, device=device)
+        if note:
+            self.line(f"note: {note}", style="yellow")
+        sets = {"training": parts.train, "validation": parts.validation, "test": parts.test}
+        sets = {name: refs for name, refs in sets.items() if refs}
+        self.console.print(class_table(sets, index.classes))
+        for name, refs in sets.items():
+            absent = absent_classes(refs, index.classes)
+            if absent:
+                self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
+
+    def too_slow(self, config: TrainConfig, *, gflop: float, device: torch.device) -> None:
+        """Warn of a network that takes `gflop` per clip forward, where that is too much for the device."""
         if device.type == "cpu" and gflop > CPU_GFLOP:
             self.line("warning: this network is too large for a CPU; --preset small is made for one", style="yellow")
         if config.precision == "bf16" and not computes_bf16(device):
@@ -58,15 +71,6 @@ class Terminal:
                 f"warning: {device} has no 16-bit arithmetic and is very slow at it; take --precision fp32",
                 style="yellow",
             )
-        if note:
-            self.line(f"note: {note}", style="yellow")
-        sets = {"training": parts.train, "validation": parts.validation, "test": parts.test}
-        sets = {name: refs for name, refs in sets.items() if refs}
-        self.console.print(class_table(sets, index.classes))
-        for name, refs in sets.items():
-            absent = [c for i, c in enumerate(index.classes) if i not in {ref.label for ref in refs}]
-            if absent:
-                self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
 
     def step(self, *, n_clips: int, step_bytes: int, free_bytes: int, compiled: bool) -> None:
         """Say what a step will take on this device."""
