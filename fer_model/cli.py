@@ -5,24 +5,43 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from fer_model.config import Variant
 from fer_model.outcome import outcome_of
+from fer_model.selection import chosen_folds, chosen_variants
 
-VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
+T = TypeVar("T")
+
+
+def _choosing(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str], T]:
+    """What click calls for an option whose words `parse` understands."""
+
+    def chosen(context: click.Context, parameter: click.Parameter, text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return chosen
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--fold", type=click.IntRange(min=1), required=True, help="Group to test on; train on all others.")
 @click.option(
-    "--variant", type=click.Choice(VARIANTS), default="d", help="Cell of the paper: a convlstm ... d enhanced."
-)
+    "--fold", "folds", required=True, metavar="K", callback=_choosing(chosen_folds),
+    help="Group to test on; train on all others. A list, 1,3, or all: a run for each.",
+)  # fmt: skip
+@click.option(
+    "--variant", "variants", default="d", metavar="V", callback=_choosing(chosen_variants),
+    help="Cell of the paper: a convlstm, b spatial, c temporal, d enhanced. A list, a,d, or all: a run for each.",
+)  # fmt: skip
 @click.option(
     "--preset", type=click.Choice(["paper", "small"]),
     help="paper: the published network. small: a much smaller one. [default: paper with a GPU, small without]",
@@ -33,6 +52,13 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
     "--lr", type=click.FloatRange(min=0, max=1000, min_open=True), help="Learning rate, in place of the preset's."
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Decides weights, order and flips.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, metavar="N", help="Runs with N seeds, from --seed on."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), default=1, metavar="N",
+    help="Of several runs, train N at a time, each in a process with a GPU of its own, or its part of the cores.",
+)  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
 @click.option(
     "--devices", type=click.IntRange(1, 1024), default=1, metavar="N",
@@ -40,7 +66,7 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
-    help="Results go to OUT/<corpus>/<variant>/seed<S>/fold<K>.",
+    help="Results go to OUT/<corpus>/<name>/seed<S>/fold<K>.",
 )  # fmt: skip
 @click.option("--note", metavar="TEXT", help="Said beside every number and in every title, as in: warped real faces.")
 @click.option(
@@ -80,13 +106,15 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
 def main(
     shards: Path,
-    fold: int,
-    variant: str,
+    folds: tuple[int, ...] | None,
+    variants: tuple[Variant, ...],
     preset: str | None,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
     seed: int,
+    seeds: int,
+    jobs: int,
     device: str,
     devices: int,
     out: Path,
@@ -105,8 +133,10 @@ def main(
 ) -> None:
     """Train the Enhanced ConvLSTM on the directory SHARDS (made by fer-prep) and test it on fold K.
 
-    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted, 143 ended by SIGTERM; the last two go on
-    with --resume.
+    Several folds, variants or seeds are a set of runs: what is finished of it is kept, and a table is its end.
+
+    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 3 finished but for runs that diverged, 130 interrupted,
+    143 ended by SIGTERM; the last two go on with --resume.
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
@@ -114,14 +144,18 @@ def main(
         raise click.BadParameter("a finite number was expected.", param_hint="'--lr'")
     if math.isnan(checkpoint_every):
         raise click.BadParameter("a number was expected.", param_hint="'--checkpoint-every'")
+    if seed + seeds > 2**63:
+        raise click.BadParameter("the last seed is more than 2^63 - 1.", param_hint="'--seeds'")
     try:
         from fer_model.arguments import Arguments
+        from fer_model.experiment import Experiment
+        from fer_model.experiment_training import train_experiment
         from fer_model.launch import launch  # torch takes seconds to load: --help need not wait
 
         arguments = Arguments(
             shards=shards,
-            fold=fold,
-            variant=variant,
+            fold=1 if folds is None else folds[0],
+            variant=variants[0],
             preset=preset,
             epochs=epochs,
             batch_size=batch_size,
@@ -142,7 +176,11 @@ def main(
             resume=resume,
             overwrite=overwrite,
         )
-        launch(arguments, console=Console(), debug=debug)
+        if folds is not None and len(folds) == len(variants) == seeds == jobs == 1:
+            launch(arguments, console=Console(), debug=debug)
+        else:
+            experiment = Experiment(common=arguments, folds=folds, variants=variants, n_seeds=seeds, jobs=jobs)
+            train_experiment(experiment, console=Console(), debug=debug)
     except (Exception, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
         if debug:
