@@ -8,7 +8,7 @@ import pytest
 from runs import rows, run, same_weights, step_losses
 from test_train import interrupted_run
 
-from fer_model import loop
+from fer_model import loop, steps
 from fer_model.results import Epoch, best_epoch_on_test
 
 
@@ -55,7 +55,7 @@ def test_outputs_on_the_test_fold_that_are_not_finite_do_not_end_a_run(
         last.data[:] = kept
         return measured[-1]
 
-    accuracy = loop.test_accuracy
+    accuracy = steps.test_accuracy
     monkeypatch.setattr(loop, "test_accuracy", spoiled)
     told = run(shards, tmp_path / "told", report_best_epoch=True).run.path
     monkeypatch.undo()
