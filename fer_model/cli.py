@@ -101,8 +101,8 @@ def _choosing(parse: Callable[[str], T]) -> Callable[[click.Context, click.Param
 @click.option(
     "--checkpoint-layers", is_flag=True, help="Less memory, more time: compute each layer again on the way back."
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run, from its last checkpoint.")
-@click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
+@click.option("--resume", is_flag=True, help="Go on with interrupted runs, from their last checkpoints.")
+@click.option("--overwrite", is_flag=True, help="Delete the runs that are there, finished ones too, and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
 def main(
     shards: Path,

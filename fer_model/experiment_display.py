@@ -161,7 +161,7 @@ class Clock:
         """This share of a run's training is done."""
         if self._since is None:
             self._since = time.monotonic()
-        if self._done[number] == 0.0:
+        if self._done[number] == 0.0:  # a run's first step tells where it goes on, and is not counted
             self._found[number] = share
         self._done[number] = share
 

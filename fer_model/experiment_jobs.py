@@ -28,12 +28,12 @@ class JobFiles:
 
     def __init__(self, meeting: Path, job: int) -> None:
         self._meeting, self._job = meeting, job
-        self._said_at = 0.0
+        self._said_at, self._number = 0.0, -1
 
     def said(self, state: RunState) -> None:
         """A run is under way."""
-        if time.monotonic() - self._said_at >= PERIOD_S:
-            self._said_at = time.monotonic()
+        if state.number != self._number or time.monotonic() - self._said_at >= PERIOD_S:
+            self._said_at, self._number = time.monotonic(), state.number
             self._leave(f"job{self._job}.state", asdict(state))
 
     def ended(self, number: int, reason: str | None) -> None:

@@ -163,6 +163,7 @@ def train_members(task: Task, *, ranks: Ranks, reports: Reports, mine: Callable[
     for number, member in enumerate(task.members):
         if not mine(number):
             continue
+        reports.said(RunState(number=number, epoch=1, share=0.0))
         watcher = MemberWatcher(number, member, reports)
         try:
             train_fold(
