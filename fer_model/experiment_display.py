@@ -91,7 +91,7 @@ class ExperimentDisplay:
             self._all = self._bar.add_task("all runs" if self._jobs > 1 else "", total=1.0, left="")
             yield
 
-    def said(self, job: int, state: RunState) -> None:
+    def said(self, state: RunState, *, job: int = 0) -> None:
         """A run is under way, in one of the jobs."""
         self._clock.set(state.number, state.share)
         member = self._members[state.number]

@@ -67,7 +67,7 @@ def _read(meeting: Path, display: ExperimentDisplay, n_jobs: int, n_runs: int, o
         for job in range(n_jobs):
             state = meeting / f"job{job}.state"
             if state.exists():
-                display.said(job, RunState(**json.loads(state.read_text(encoding="utf-8"))))
+                display.said(RunState(**json.loads(state.read_text(encoding="utf-8"))), job=job)
         for number in sorted(waited):
             ended = meeting / f"run{number}.ended"
             if ended.exists():

@@ -108,7 +108,7 @@ def train_all(task: Task, runs: Schedule, *, jobs: int, display: ExperimentDispl
         if jobs > 1:
             train_in_processes(task, jobs=jobs, display=display, debug=debug)
         else:
-            train_members(task, ranks=Ranks(), reports=Only(display), mine=lambda number: True)
+            train_members(task, ranks=Ranks(), reports=display, mine=lambda number: True)
     except Interrupted as error:
         raise Interrupted(error.number, error.where, others=so_far(runs)) from error
     except EndedError as error:
@@ -194,18 +194,3 @@ class MemberWatcher:
 
     def epoch_done(self, row: Epoch) -> None:
         """An epoch is complete and saved."""
-
-
-class Only:
-    """Reports to the display of the one process there is."""
-
-    def __init__(self, display: ExperimentDisplay) -> None:
-        self._display = display
-
-    def said(self, state: RunState) -> None:
-        """A run is under way."""
-        self._display.said(0, state)
-
-    def ended(self, number: int, reason: str | None) -> None:
-        """A run is over; `reason`: why it did not finish."""
-        self._display.ended(number, reason)

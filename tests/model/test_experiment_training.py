@@ -23,6 +23,7 @@ from test_ranks import ranks_of
 from fer_model.config import Variant
 from fer_model.experiment import schedule
 from fer_model.experiment_display import Clock, ExperimentDisplay, RunState, in_hours, mean_and_sd
+from fer_model.experiment_jobs import JobFiles, reading, take
 from fer_model.shards import read_corpus
 
 EPOCHS = 3
@@ -148,9 +149,30 @@ def test_the_bar_says_which_run_is_under_way_and_what_time_is_left(corpus: Path,
     log = io.StringIO()
     display = ExperimentDisplay(Console(file=log, width=120, force_terminal=True), runs, jobs=1)
     with display.showing():
-        display.said(0, RunState(number=2, epoch=1, share=0.25))
-        display.said(0, RunState(number=2, epoch=2, share=0.75))
+        display.said(RunState(number=2, epoch=1, share=0.25))
+        display.said(RunState(number=2, epoch=2, share=0.75))
     assert re.search(r"run 3 of 4 · convlstm, fold 2, seed 0 · epoch 2/2 .*\d:\d\d left", log.getvalue())
+
+
+def test_each_of_several_jobs_has_a_row(corpus: Path, tmp_path: Path) -> None:
+    runs = schedule(asked(corpus, tmp_path), read_corpus(corpus), device=torch.device("cpu"))
+    log = io.StringIO()
+    display = ExperimentDisplay(Console(file=log, width=120, force_terminal=True), runs, jobs=2)
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    with display.showing(), reading(meeting, display, n_jobs=2, n_runs=4):
+        for number in (0, 3, 3):
+            assert take(meeting, number) == (not (meeting / f"run{number}.ended").exists())
+            JobFiles(meeting, number % 2).said(RunState(number=number, epoch=2, share=0.5))
+            JobFiles(meeting, number % 2).ended(number, "it diverged")
+    assert "convlstm, fold 1, seed 0: not finished: it diverged" in log.getvalue()
+    for row in (
+        "run 1 of 4 · convlstm, fold 1, seed 0 · epoch 2/2",
+        "run 4 of 4 · enhanced, fold 2, seed 0",
+        "all runs",
+    ):
+        assert row in log.getvalue()
+    assert display.failed == {0: "it diverged", 3: "it diverged"}
 
 
 def test_time_left_goes_by_the_work_that_was_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
