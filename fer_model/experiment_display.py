@@ -65,7 +65,7 @@ class ExperimentDisplay:
         self._terminal.line(
             f"{index.corpus}: {len(members)} runs: {names}; {'folds' if len(folds) > 1 else 'fold'} {in_words(folds)} "
             f"of {index.n_groups}, {'seeds' if len(seeds) > 1 else 'seed'} {in_words(seeds)}; preset {config.preset}, "
-            f"{config.epochs} epochs, on {device}"
+            f"{config.epochs} {'epochs' if config.epochs > 1 else 'epoch'}, on {device}"
         )
         self._terminal.too_slow(config, gflop=self._schedule.gflop, device=device)
         for words in self._schedule.absent:
