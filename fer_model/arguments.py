@@ -44,6 +44,8 @@ class Arguments:
     """Threads that read and decode, of each process; None: one per core, at most 8, divided among the processes."""
     checkpoint_every: float
     """Seconds after which the next step ends with a checkpoint; 0: every step does."""
+    report_best_epoch: bool
+    """Measure the test group after each epoch too, and report its best one beside the result; it chooses nothing."""
     precision: Literal["fp32", "bf16"]
     """Of the convolutions."""
     compile: str

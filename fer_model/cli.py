@@ -5,30 +5,47 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from fer_model.config import Model
+from fer_model.config import Model, Variant
 from fer_model.outcome import outcome_of
+from fer_model.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants
 
-MODELS = [str(model) for model in Model]
-VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
+T = TypeVar("T")
+
+
+def _choosing(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """What click calls for an option whose words `parse` understands; None if it was not given."""
+
+    def chosen(context: click.Context, parameter: click.Parameter, text: str | None) -> T | None:
+        try:
+            return None if text is None else parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return chosen
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--fold", type=click.IntRange(min=1), required=True, help="Group to test on; train on all others.")
 @click.option(
-    "--model", type=click.Choice(MODELS), default=MODELS[0],
-    help="two-stream: the paper's network. The others are what it is compared with.",
+    "--fold", "folds", required=True, metavar="K", callback=_choosing(chosen_folds),
+    help="Group to test on; train on all others. A list, 1,3, or all: a run for each.",
 )  # fmt: skip
 @click.option(
-    "--variant", type=click.Choice(VARIANTS),
-    help="Cell of two-stream: a convlstm ... d enhanced. [default: d]",
+    "--model", "models", default=str(Model.TWO_STREAM), metavar="M", callback=_choosing(chosen_models),
+    help=f"two-stream: the paper's network. What it is compared with: {', '.join(list(Model)[1:])}. A list, or all.",
+)  # fmt: skip
+@click.option(
+    "--variant", "variants", metavar="V", callback=_choosing(chosen_variants),
+    help="Cell of two-stream: a convlstm, b spatial, c temporal, d enhanced. A list, a,d, or all: a run for each. "
+    "[default: d]",
 )  # fmt: skip
 @click.option(
     "--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
@@ -44,6 +61,13 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
     "--lr", type=click.FloatRange(min=0, max=1000, min_open=True), help="Learning rate, in place of the preset's."
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Decides weights, order and flips.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, metavar="N", help="Runs with N seeds, from --seed on."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), default=1, metavar="N",
+    help="Of several runs, train N at a time, each in a process with a GPU of its own, or its part of the cores.",
+)  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train.")
 @click.option(
     "--devices", type=click.IntRange(1, 1024), default=1, metavar="N",
@@ -57,6 +81,11 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
 @click.option(
     "--validation-group", type=click.IntRange(min=1), metavar="G",
     help="Leave training group G out and measure it after every epoch; it chooses nothing.",
+)  # fmt: skip
+@click.option(
+    "--report-best-epoch", is_flag=True,
+    help="Measure the test fold after every epoch too, and report its best one beside the result: "
+    "what peers report; it chooses nothing.",
 )  # fmt: skip
 @click.option(
     "--data", type=click.Choice(["auto", "device", "ram", "disk"]), default="auto",
@@ -85,25 +114,28 @@ VARIANTS = ["a", "b", "c", "d", "convlstm", "spatial", "temporal", "enhanced"]
     "--log-gradients", is_flag=True,
     help="Record the norms of the gradients that reach h[t], by stream, layer and t, in gradients.csv.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run, from its last checkpoint.")
-@click.option("--overwrite", is_flag=True, help="Delete the run that is there and train again.")
+@click.option("--resume", is_flag=True, help="Go on with interrupted runs, from their last checkpoints.")
+@click.option("--overwrite", is_flag=True, help="Delete the runs that are there, finished ones too, and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
 def main(
     shards: Path,
-    fold: int,
-    model: str,
-    variant: str | None,
+    folds: tuple[int, ...] | None,
+    models: tuple[Model, ...],
+    variants: tuple[Variant, ...] | None,
     weights: Path | None,
     preset: str | None,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
     seed: int,
+    seeds: int,
+    jobs: int,
     device: str,
     devices: int,
     out: Path,
     note: str | None,
     validation_group: int | None,
+    report_best_epoch: bool,
     data: str,
     readers: int | None,
     checkpoint_every: float,
@@ -118,8 +150,10 @@ def main(
     """Train the Enhanced ConvLSTM, or a --model it is compared with, on the directory SHARDS (made by fer-prep) and
     test it on fold K.
 
-    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 130 interrupted, 143 ended by SIGTERM; the last two go on
-    with --resume.
+    Several folds, networks or seeds are a set of runs: what is finished of it is kept, and a table is its end.
+
+    Exit codes: 0 finished, 1 could not run, 2 bad arguments, 3 finished but for runs that diverged, 130 interrupted,
+    143 ended by SIGTERM; the last two go on with --resume.
 
     fer-train export RUN writes a trained network for other programs; see fer-train export --help.
     """
@@ -129,15 +163,20 @@ def main(
         raise click.BadParameter("a finite number was expected.", param_hint="'--lr'")
     if math.isnan(checkpoint_every):
         raise click.BadParameter("a number was expected.", param_hint="'--checkpoint-every'")
+    if seed + seeds > 2**63:
+        raise click.BadParameter("the last seed is more than 2^63 - 1.", param_hint="'--seeds'")
     try:
         from fer_model.arguments import Arguments
+        from fer_model.experiment import Experiment
+        from fer_model.experiment_training import train_experiment
         from fer_model.launch import launch  # torch takes seconds to load: --help need not wait
 
+        networks = chosen_networks(models, variants)
         arguments = Arguments(
             shards=shards,
-            fold=fold,
-            model=model,
-            variant=variant,
+            fold=1 if folds is None else folds[0],
+            model=networks[0].model,
+            variant=networks[0].variant,
             weights=weights,
             preset=preset,
             epochs=epochs,
@@ -149,6 +188,7 @@ def main(
             out=out,
             note=note,
             validation_group=validation_group,
+            report_best_epoch=report_best_epoch,
             data=data,
             readers=readers,
             checkpoint_every=checkpoint_every,
@@ -159,7 +199,11 @@ def main(
             resume=resume,
             overwrite=overwrite,
         )
-        launch(arguments, console=Console(), debug=debug)
+        if folds is not None and len(folds) == len(networks) == seeds == jobs == 1:
+            launch(arguments, console=Console(), debug=debug)
+        else:
+            experiment = Experiment(common=arguments, folds=folds, networks=networks, n_seeds=seeds, jobs=jobs)
+            train_experiment(experiment, console=Console(), debug=debug)
     except (Exception, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
         if debug:

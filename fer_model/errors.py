@@ -40,6 +40,12 @@ class DivergedError(FerModelError):
     alone = False
 
 
+class FailedRunsError(FerModelError):
+    """A set of runs is over, and some of them could not be finished."""
+
+    exit_code = 3
+
+
 class RankError(FerModelError):
     """A process of a run ended, and the run with it."""
 

@@ -72,6 +72,7 @@ def fit(
                 validation=validate(
                     network, clips, plan.parts.validation, flow_scale=plan.flow_scale, device=device, ranks=ALONE
                 ),
+                test_video_accuracy=None,
             )
         )
         journal.epoch_done(progress)

@@ -87,6 +87,12 @@ def shards_of(refs: Sequence[ClipRef]) -> list[Shard]:
     return list({ref.shard.path: ref.shard for ref in refs}.values())
 
 
+def absent_classes(refs: Sequence[ClipRef], classes: Sequence[str]) -> list[str]:
+    """The classes that no clip has."""
+    present = {ref.label for ref in refs}
+    return [class_ for i, class_ in enumerate(classes) if i not in present]
+
+
 def check_face_size(corpus: Corpus, *, size: int) -> None:
     """Refuse faces that are not square, or smaller than the network's input.
 

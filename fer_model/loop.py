@@ -6,6 +6,7 @@ Axes: B clips of a batch, N training clips, K classes.
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -18,10 +19,9 @@ from fer_model.gradients import GradientLog
 from fer_model.journal import Journal
 from fer_model.plan import Plan
 from fer_model.ranks import Ranks
-from fer_model.results import metrics_row
-from fer_model.steps import check_loss, epoch_order, forward, set_learning_rate, step_seed, validate
+from fer_model.results import Epoch, metrics_row
+from fer_model.steps import check_loss, epoch_order, forward, set_learning_rate, step_seed, test_accuracy, validate
 from fer_model.stop import SIGNALS, Interrupted, Stop
-from fer_model.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class Training:
     optimizer: torch.optim.Optimizer
     clips: BatchSource
     """Of training and validation."""
+    test_clips: BatchSource | None
+    """To measure after each epoch, with --report-best-epoch; they choose nothing."""
     device: torch.device
     progress: Progress
     checkpoints: Checkpoints
@@ -39,8 +41,21 @@ class Training:
     """Watches the network; None: nobody asked."""
 
 
-def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal: Terminal) -> None:
+class Watcher(Protocol):
+    """Whatever is told how far the training is."""
+
+    def step_done(self, progress: Progress, *, n_clips: int) -> None:
+        """A step was made; `n_clips` are done in this epoch."""
+
+    def epoch_done(self, row: Epoch) -> None:
+        """An epoch is complete and saved."""
+
+
+def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, watcher: Watcher) -> None:
     """Train from where the progress is to the last epoch.
+
+    Args:
+        watcher: told of each step and epoch.
 
     Raises:
         DivergedError: the loss exploded, or is no number.
@@ -53,7 +68,6 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
     with (
         Journal(plan.run, progress, writes=ranks.first) as journal,
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        terminal.training(progress, n_epochs=config.epochs) as bar,
         stop.waiting(),
     ):
         while progress.epoch < config.epochs:
@@ -92,15 +106,18 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                         where=str(progress),
                         advice=checkpoints.advice(),
                     )
-                    bar.step_done(progress, n_clips=min(progress.step * config.batch_size, len(refs)))
+                    watcher.step_done(progress, n_clips=min(progress.step * config.batch_size, len(refs)))
                     checkpoints.save_if_due(progress)
                     end_if_asked(stops, progress, checkpoints, ranks)
 
             checkpoints.check(progress)
-            if plan.parts.validation:
-                checkpoints.save(progress)  # what was trained is safe before a long look at the validation group
+            if plan.parts.validation or training.test_clips is not None:
+                checkpoints.save(progress)  # what was trained is safe before a long look at other groups
             validation = validate(
                 network, training.clips, plan.parts.validation, flow_scale=plan.flow_scale, device=device, ranks=ranks
+            )
+            test_video_accuracy = test_accuracy(
+                network, training.test_clips, plan.parts.test, flow_scale=plan.flow_scale, device=device, ranks=ranks
             )
             progress.epoch_done(
                 metrics_row(
@@ -111,11 +128,12 @@ def train(plan: Plan, training: Training, *, ranks: Ranks, stop: Stop, terminal:
                     waited_s=progress.waited_s,
                     n_clips=len(refs),
                     validation=validation,
+                    test_video_accuracy=test_video_accuracy,
                 )
             )
             journal.epoch_done(progress)
             checkpoints.save(progress)
-            bar.epoch_done(progress.history[-1])
+            watcher.epoch_done(progress.history[-1])
             end_if_asked(ranks.sum(*stop.asked()), progress, checkpoints, ranks)
 
 

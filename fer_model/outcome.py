@@ -25,9 +25,9 @@ class Outcome:
     unexpected: bool = False
     """Not foreseen by fer_model.errors."""
 
-    def said_by(self, rank: int) -> "Outcome":
+    def said_by(self, rank: int, *, called: str = "rank") -> "Outcome":
         """The same, saying of which process it is."""
-        return replace(self, text=f"rank {rank}: {self.text}")
+        return replace(self, text=f"{called} {rank}: {self.text}")
 
     def write(self, path: Path) -> None:
         """Keep it for another process."""

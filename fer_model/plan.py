@@ -57,8 +57,37 @@ class Plan:
         return -(-len(self.parts.train) // self.config.batch_size)
 
 
-def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, terminal: Terminal) -> Plan:
+def make_plan(
+    arguments: Arguments, *, device: torch.device, ranks: Ranks, terminal: Terminal, corpus: Corpus | None = None
+) -> Plan:
     """Check the arguments and the shards, and claim the run directory.
+
+    Args:
+        corpus: the shards, if they were checked before.
+
+    Raises:
+        FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
+    """
+    if corpus is None:
+        with terminal.checking() as checked:
+            corpus = read_corpus(arguments.shards, checked=checked)
+    plan = draft_plan(arguments, corpus, device=device, n_processes=ranks.local_size, n_ranks=ranks.size)
+    # what torchrun has started again goes on, whatever the first start was asked
+    resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
+    rundir.claim(plan.run, config=plan.run_config, resume=resume, overwrite=overwrite)
+    state = rundir.load_checkpoint(plan.run, config=plan.run_config)
+    check_gradients(state, plan.run, asked=arguments.log_gradients)
+    if resume and state is None:
+        terminal.line(f"nothing to resume in {plan.run.path}: training starts from the beginning", style="yellow")
+    return dataclasses.replace(plan, state=state)
+
+
+def draft_plan(arguments: Arguments, corpus: Corpus, *, device: torch.device, n_processes: int, n_ranks: int) -> Plan:
+    """What would be trained on what; nothing is written, and no run directory looked at.
+
+    Args:
+        n_processes: of this machine, among which its memory is divided.
+        n_ranks: processes that train this run together.
 
     Raises:
         FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
@@ -75,16 +104,12 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         weights_sha256=None if arguments.weights is None else file_sha256(arguments.weights),
     )
     compiled = config.model is Model.TWO_STREAM and wants_compiling(arguments.compile, device=device)
-    with terminal.checking() as checked:
-        corpus = read_corpus(arguments.shards, checked=checked)
-    check_model(arguments, n_processes=ranks.size, clip_length=corpus.index.clip_length)
+    check_model(arguments, n_processes=n_ranks, clip_length=corpus.index.clip_length)
     if arguments.weights is not None:
         check_weights(config, arguments.weights, n_classes=len(corpus.index.classes))
     check_face_size(corpus, size=config.input_size)
     parts = select_fold(corpus, test_group=arguments.fold, validation_group=arguments.validation_group)
     needed_bytes = frames_bytes(shards_of((*parts.train, *parts.validation)), size=config.input_size)
-    # what torchrun has started again goes on, whatever the first start was asked
-    resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
     run = rundir.run_directory(
         arguments.out, corpus=corpus.index.corpus, name=config.name, seed=config.seed, fold=arguments.fold
     )
@@ -92,14 +117,9 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
     frames = frames_place(
         arguments.data,
         needed_bytes=needed_bytes,
-        free_bytes=free_bytes(torch.device("cpu"), n_processes=ranks.local_size),
-        device_bytes=free_bytes(device, n_processes=ranks.local_size) if device.type == "cuda" else None,
+        free_bytes=free_bytes(torch.device("cpu"), n_processes=n_processes),
+        device_bytes=free_bytes(device, n_processes=n_processes) if device.type == "cuda" else None,
     )
-    rundir.claim(run, config=run_config, resume=resume, overwrite=overwrite)
-    state = rundir.load_checkpoint(run, config=run_config)
-    check_gradients(state, run, asked=arguments.log_gradients)
-    if resume and state is None:
-        terminal.line(f"nothing to resume in {run.path}: training starts from the beginning", style="yellow")
     return Plan(
         config=config,
         index=corpus.index,
@@ -111,7 +131,7 @@ def make_plan(arguments: Arguments, *, device: torch.device, ranks: Ranks, termi
         compiled=compiled,
         run=run,
         run_config=run_config,
-        state=state,
+        state=None,
         note=note_of(corpus.index, asked=arguments.note),
     )
 

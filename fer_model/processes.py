@@ -25,7 +25,14 @@ GRACE_S = 10.0
 
 
 def run_processes(
-    work: Callable[[T, int, int, Path], None], argument: T, *, n: int, meeting: Path, debug: bool
+    work: Callable[[T, int, int, Path], None],
+    argument: T,
+    *,
+    n: int,
+    meeting: Path,
+    debug: bool,
+    grace_s: float | None = GRACE_S,
+    called: str = "rank",
 ) -> None:
     """Call `work(argument, rank, n, meeting)` in `n` processes, and wait for their end.
 
@@ -35,6 +42,8 @@ def run_processes(
     Args:
         meeting: an empty directory that all of them see.
         debug: whether they show tracebacks.
+        grace_s: how long the others may go on after one failed; None: to their own end, for they do without it.
+        called: what a process is, in the reason that is given.
 
     Raises:
         EndedError: one of them failed, or all were asked to end; none is left.
@@ -48,10 +57,10 @@ def run_processes(
                 _main, (work, argument, n, meeting, os.getpid(), debug), nprocs=n, join=False, start_method="spawn"
             )
             crew.join(started.processes)
-        crew.wait()
+        crew.wait(grace_s=grace_s)
     if crew.killed_for is not None:
         raise Interrupted(crew.killed_for)
-    error = crew.reason([read_outcome(meeting / f"{rank}.json") for rank in range(n)])
+    error = crew.reason([read_outcome(meeting / f"{rank}.json") for rank in range(n)], called=called)
     if error is not None:
         raise error
 
@@ -135,8 +144,8 @@ class _Crew:
         for process in self._running.values():
             process.kill()
 
-    def wait(self) -> None:
-        """Until none is left. After the first one that fails, the others have a short time to end by themselves."""
+    def wait(self, *, grace_s: float | None) -> None:
+        """Until none is left. After the first one that fails, the others have this time to end by themselves."""
         deadline: float | None = None
         while self._running:
             left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -144,28 +153,29 @@ class _Crew:
             for sentinel in ended:
                 process = self._running.pop(sentinel)
                 process.join()
-                if process.exitcode != 0 and deadline is None:
-                    deadline = time.monotonic() + GRACE_S
+                if process.exitcode != 0 and deadline is None and grace_s is not None:
+                    deadline = time.monotonic() + grace_s
             if deadline is not None and not ended:
                 self._kill()
                 deadline = time.monotonic() + GRACE_S
 
-    def reason(self, outcomes: list[Outcome | None]) -> EndedError | None:
+    def reason(self, outcomes: list[Outcome | None], *, called: str) -> EndedError | None:
         """Why they ended; None if all finished."""
         ends = list(zip(range(len(self._all)), self._all, outcomes, strict=True))
-        for rank, process, _ in ends:
-            if (process.exitcode or 0) < 0 and process not in self._killed:
+        for rank, process, outcome in ends:
+            # who has said why it ends, and is then aborted by the threads of gloo that it leaves, was not killed
+            if (process.exitcode or 0) < 0 and process not in self._killed and outcome is None:
                 name = signal.Signals(-(process.exitcode or 0)).name
                 why = " (often: out of memory)" if name == "SIGKILL" else ""
-                return EndedError(Outcome(text=f"rank {rank} was killed by {name}{why}", exit_code=1), died=True)
+                return EndedError(Outcome(text=f"{called} {rank} was killed by {name}{why}", exit_code=1), died=True)
         for rank, _, outcome in ends:
             if outcome is not None and not outcome.lost:
                 if rank > 0 and outcome.alone:
-                    outcome = outcome.said_by(rank)
+                    outcome = outcome.said_by(rank, called=called)
                 return EndedError(outcome, died=outcome.alone and (rank > 0 or outcome.unexpected))
         for rank, process, outcome in ends:
             if process.exitcode != 0 and outcome is None:
-                text = f"rank {rank} ended with the exit code {process.exitcode}"
+                text = f"{called} {rank} ended with the exit code {process.exitcode}"
                 return EndedError(Outcome(text=text, exit_code=1), died=True)
         lost = [outcome for outcome in outcomes if outcome is not None]
         return EndedError(lost[0], died=False) if lost else None

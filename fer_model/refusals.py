@@ -30,6 +30,7 @@ def check_model(arguments: Arguments, *, n_processes: int, clip_length: int) -> 
             "--lr": (arguments.lr is not None, no_steps),
             "--precision bf16": (arguments.precision == "bf16", "it has no convolutions"),
             "--weights": (arguments.weights is not None, "it has no weights that others could have trained"),
+            "--report-best-epoch": (arguments.report_best_epoch, no_steps),
             "--devices": (n_processes > 1, "an SVM is fitted by one process"),
         }
         if clip_length < _LBP_LENGTH:

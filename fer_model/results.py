@@ -1,5 +1,6 @@
 """What a run leaves behind: metrics.csv while it trains; predictions, figures, weights and summary.json at its end."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One row of metrics.csv; the validation columns are empty without a validation group."""
+    """One row of metrics.csv; what was not measured is empty."""
 
     epoch: int
     loss: float
@@ -42,6 +43,16 @@ class Epoch:
     validation_clip_accuracy: float | None
     validation_video_accuracy: float | None
     validation_video_uar: float | None
+    test_video_accuracy: float | None = None
+    """Of the test group, with --report-best-epoch; checkpoints of earlier versions do not have it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestEpoch:
+    """The first of the epochs with the highest accuracy on the test group: chosen on what it is measured on."""
+
+    epoch: int
+    video_accuracy: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +65,8 @@ class Result:
     clip: Scores
     seconds: float
     note: str | None
+    best_epoch: BestEpoch | None
+    """What peers report; no result. None unless it was asked for."""
 
 
 def note_of(index: Index, *, asked: str | None) -> str | None:
@@ -71,6 +84,7 @@ def metrics_row(
     waited_s: float,
     n_clips: int,
     validation: Validation | None,
+    test_video_accuracy: float | None,
 ) -> Epoch:
     """The row of an epoch of `n_clips` clips in `seconds`."""
     return Epoch(
@@ -84,7 +98,17 @@ def metrics_row(
         validation_clip_accuracy=None if validation is None else validation.clip_accuracy,
         validation_video_accuracy=None if validation is None else validation.video_accuracy,
         validation_video_uar=None if validation is None else validation.video_uar,
+        test_video_accuracy=test_video_accuracy,
     )
+
+
+def best_epoch_on_test(history: Sequence[Epoch]) -> BestEpoch | None:
+    """The epoch that --report-best-epoch reports; None if an epoch was not measured: another one may be the best."""
+    measured = [(row.test_video_accuracy, -row.epoch) for row in history if row.test_video_accuracy is not None]
+    if not measured or len(measured) < len(history):
+        return None
+    accuracy, epoch = max(measured)
+    return BestEpoch(epoch=-epoch, video_accuracy=accuracy)
 
 
 def result_of(
@@ -98,6 +122,7 @@ def result_of(
         clip=clip_scores(predictions),
         seconds=sum(row.seconds for row in history),
         note=note,
+        best_epoch=best_epoch_on_test(history),
     )
 
 
@@ -152,6 +177,7 @@ def write_results(
             "seconds": round(result.seconds, 3),
             "parameters": parameters,
             "flops_per_clip": flops_per_clip,
+            "best_epoch_on_test": None if result.best_epoch is None else dataclasses.asdict(result.best_epoch),
             "note": result.note,
         },
     )

@@ -68,10 +68,37 @@ def claim(run: RunDirectory, *, config: Json, resume: bool, overwrite: bool) -> 
         RunDirectoryError: it holds a finished run, an unfinished one without `resume`, one with another configuration,
             or files that are no run.
     """
-    if overwrite and run.path.exists():
-        _clear(run)
+    if overwrite:
+        clear(run)
     if run.summary.exists():
         raise RunDirectoryError(f"{run.path}: holds a finished run; give --overwrite to train it again.")
+    _check_unfinished(run, config=config, resume=resume)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(f"{run.path}: cannot be made ({error.strerror}); choose another --out.") from error
+    write_json(run.config, config)
+
+
+def can_be_kept(run: RunDirectory, *, config: Json, resume: bool) -> bool:
+    """Whether a finished run with this configuration is there; else one can begin or, with `resume`, go on.
+
+    Raises:
+        RunDirectoryError: it holds a finished run with another configuration, or what `claim` refuses.
+    """
+    if not (run.summary.exists() and run.config.exists()):
+        _check_unfinished(run, config=config, resume=resume)
+        return False
+    differences = _differences(read_json(run.config), json.loads(json.dumps(config)))
+    if differences:
+        raise RunDirectoryError(
+            f"{run.path}: the finished run there differs in {'; '.join(differences)}. Give the same arguments and "
+            "shards to keep it, another --out, or --overwrite to train all runs again."
+        )
+    return True
+
+
+def _check_unfinished(run: RunDirectory, *, config: Json, resume: bool) -> None:
     if run.config.exists():
         if not resume:
             raise RunDirectoryError(f"{run.path}: holds an unfinished run; give --resume or --overwrite.")
@@ -83,16 +110,27 @@ def claim(run: RunDirectory, *, config: Json, resume: bool, overwrite: bool) -> 
             )
     elif _holds_something(run):
         raise RunDirectoryError(f"{run.path}: not empty and not a run; move its files, or choose another --out.")
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunDirectoryError(f"{run.path}: cannot be made ({error.strerror}); choose another --out.") from error
-    write_json(run.config, config)
 
 
-def _clear(run: RunDirectory) -> None:
+def check_clear(run: RunDirectory) -> None:
+    """Refuse what `clear` leaves alone.
+
+    Raises:
+        RunDirectoryError: the directory holds something else than a run.
+    """
     if _holds_something(run) and not run.config.exists():
         raise RunDirectoryError(f"{run.path}: not a run (no config.json), so --overwrite leaves it alone.")
+
+
+def clear(run: RunDirectory) -> None:
+    """Delete the run that is there, if one is.
+
+    Raises:
+        RunDirectoryError: the directory holds something else.
+    """
+    check_clear(run)
+    if not run.path.exists():
+        return
     # config.json goes last: until then, what is left is still a run to overwrite
     for path in sorted(run.path.iterdir(), key=lambda path: path == run.config):
         if path.is_dir():

@@ -112,6 +112,28 @@ def predict(
     return logits_NK.softmax(1)
 
 
+def test_accuracy(
+    network: nn.Module,
+    source: BatchSource | None,
+    refs: Sequence[ClipRef],
+    *,
+    flow_scale: float,
+    device: torch.device,
+    ranks: Ranks,
+) -> float | None:
+    """Accuracy of the test group's recordings after an epoch, for --report-best-epoch alone.
+
+    None without a source, and where outputs are not finite: what is measured here must not end a run either.
+    """
+    if source is None:
+        return None
+    try:
+        probability_NK = predict(network, source, refs, flow_scale=flow_scale, device=device, ranks=ranks)
+    except DivergedError:
+        return None
+    return video_scores(decide(refs, probability_NK)).accuracy
+
+
 def validate(
     network: nn.Module,
     source: BatchSource,

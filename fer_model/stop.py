@@ -17,17 +17,18 @@ class Interrupted(KeyboardInterrupt):
         number: the signal that asked.
         where: how far the run is, and is kept, as in "after step 3 of 10 in epoch 2"; None: the last checkpoint knows.
         said: whether another program has told the user already.
+        others: what is to be said of the other runs of a set.
     """
 
-    def __init__(self, number: int, where: str | None = None, *, said: bool = False) -> None:
+    def __init__(self, number: int, where: str | None = None, *, said: bool = False, others: str = "") -> None:
         super().__init__()
-        self.number, self.where, self.said = number, where, said
+        self.number, self.where, self.said, self.others = number, where, said, others
 
     def __str__(self) -> str:
         here = "" if self.where is None else f" {self.where}"
         there = "after the last checkpoint" if self.where is None else "there"
         what = "interrupted" if self.number == signal.SIGINT else "ended by SIGTERM"
-        return f"{what}{here}: the same command with --resume (and no --overwrite) goes on {there}"
+        return f"{what}{here}: the same command with --resume (and no --overwrite) goes on {there}{self.others}"
 
     @property
     def exit_code(self) -> int:

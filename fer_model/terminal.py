@@ -15,11 +15,11 @@ from torch import nn
 from fer_model.build import computes_bf16
 from fer_model.checkpoint import Progress
 from fer_model.config import TrainConfig
-from fer_model.folds import ClipRef, Fold
+from fer_model.folds import ClipRef, Fold, absent_classes
 from fer_model.index import Index
 from fer_model.memory import FramesPlace
 from fer_model.network import flops_per_clip, n_parameters
-from fer_model.results import Epoch, Result
+from fer_model.results import BestEpoch, Epoch, Result
 
 CPU_GFLOP = 20.0
 """Above this, per clip forward, an epoch of a small corpus takes hours on a CPU."""
@@ -52,6 +52,19 @@ class Terminal:
             f"{index.corpus}, fold {fold} of {index.n_groups}: {config.name} network, preset {config.preset}, "
             f"{n_parameters(network):,} parameters, {gflop:.2f} GFLOP per clip forward, on {device}"
         )
+        self.too_slow(config, gflop=gflop, device=device)
+        if note:
+            self.line(f"note: {note}", style="yellow")
+        sets = {"training": parts.train, "validation": parts.validation, "test": parts.test}
+        sets = {name: refs for name, refs in sets.items() if refs}
+        self.console.print(class_table(sets, index.classes))
+        for name, refs in sets.items():
+            absent = absent_classes(refs, index.classes)
+            if absent:
+                self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
+
+    def too_slow(self, config: TrainConfig, *, gflop: float, device: torch.device) -> None:
+        """Warn of a network that takes `gflop` per clip forward, where that is too much for the device."""
         if device.type == "cpu" and gflop > CPU_GFLOP:
             self.line("warning: this network is too large for a CPU; --preset small is made for one", style="yellow")
         if config.precision == "bf16" and not computes_bf16(device):
@@ -59,15 +72,6 @@ class Terminal:
                 f"warning: {device} has no 16-bit arithmetic and is very slow at it; take --precision fp32",
                 style="yellow",
             )
-        if note:
-            self.line(f"note: {note}", style="yellow")
-        sets = {"training": parts.train, "validation": parts.validation, "test": parts.test}
-        sets = {name: refs for name, refs in sets.items() if refs}
-        self.console.print(class_table(sets, index.classes))
-        for name, refs in sets.items():
-            absent = [c for i, c in enumerate(index.classes) if i not in {ref.label for ref in refs}]
-            if absent:
-                self.line(f"warning: no {name} clip of {', '.join(absent)}", style="yellow")
 
     def step(self, *, n_clips: int, step_bytes: int, free_bytes: int, compiled: bool, has_layers: bool) -> None:
         """Say what a step will take on this device."""
@@ -149,12 +153,22 @@ class Terminal:
         self.console.print(confusion_table(video.confusion_KK, result.classes))
         self.line(f"recordings  {video.accuracy:6.1%} of {video.n} right, UAR {video.uar:.1%}", style="bold")
         self.line(f"clips       {clip.accuracy:6.1%} of {clip.n} right, UAR {clip.uar:.1%}")
+        if result.best_epoch is not None:
+            self.line(best_epoch_line(result.best_epoch), style="yellow")
         self.line(
             f"chance      {1 / len(result.classes):6.1%}; always the most frequent of the test classes: {frequent:.1%}"
         )
         if result.note:
             self.line(f"note: {result.note}", style="yellow")
         self.line(f"trained in {result.seconds:.0f} s; figures, predictions and weights: {result.run.path}")
+
+
+def best_epoch_line(best: BestEpoch) -> str:
+    """What the best epoch on the test fold is, and is not."""
+    return (
+        f"best epoch on the test fold: {best.epoch}, {best.video_accuracy:.1%}: "
+        "not a result, it is chosen on what it is measured on"
+    )
 
 
 class TrainingBar:

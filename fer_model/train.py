@@ -3,6 +3,8 @@
 Axes: N clips, K classes.
 """
 
+from contextlib import nullcontext
+
 import torch
 from rich.console import Console
 
@@ -20,25 +22,35 @@ from fer_model.fitting import fit
 from fer_model.folds import shards_of
 from fer_model.footprint import step_bytes
 from fer_model.gradients import GradientLog
-from fer_model.loop import Training, train
+from fer_model.loop import Training, Watcher, train
 from fer_model.memory import free_bytes
 from fer_model.network import flops_per_clip, n_parameters
 from fer_model.plan import Plan, make_plan
 from fer_model.ranks import ALONE, Ranks
 from fer_model.results import Result, result_of, write_results
+from fer_model.shards import Corpus
 from fer_model.steps import predict
 from fer_model.stop import hearing_stop
 from fer_model.terminal import Terminal
 from fer_model.weights import take, weights_for
 
 
-def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) -> Result:
+def train_fold(
+    arguments: Arguments,
+    *,
+    console: Console,
+    ranks: Ranks = ALONE,
+    corpus: Corpus | None = None,
+    watcher: Watcher | None = None,
+) -> Result:
     """Train on all groups but `fold`, then test once on it, and write everything into the run directory.
 
     Args:
         arguments: `devices` is not looked at: fer_model.launch starts as many processes, and each calls this.
         console: where to report; only the first rank does.
         ranks: which of how many processes this is; they are connected.
+        corpus: what `arguments.shards` holds, if it was read and checked before.
+        watcher: told of each step and epoch, in place of a progress bar on the console.
 
     Raises:
         FerModelError: one of fer_model.errors; the message says which file or argument, and what to do.
@@ -46,8 +58,10 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
     """
     device = pick_device(arguments.device, local_rank=ranks.local_rank, local_size=ranks.local_size)
     terminal = Terminal(console if ranks.first else Console(quiet=True))
-    with hearing_stop(says=ranks.first) as stop:
-        plan = ranks.first_decides(lambda: make_plan(arguments, device=device, ranks=ranks, terminal=terminal))
+    with hearing_stop(says=ranks.first and ranks.local_rank == 0) as stop:
+        plan = ranks.first_decides(
+            lambda: make_plan(arguments, device=device, ranks=ranks, terminal=terminal, corpus=corpus)
+        )
         if device.type == "cpu":
             use_cpu_threads(plan.config, n_processes=ranks.local_size)
         torch.manual_seed(plan.config.seed)
@@ -93,6 +107,7 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
                 network=network,
                 optimizer=optimizer,
                 clips=clips,
+                test_clips=reader if arguments.report_best_epoch else None,
                 device=device,
                 progress=progress,
                 checkpoints=checkpoints,
@@ -105,7 +120,9 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
                 compiled=plan.compiled,
                 has_layers=plan.config.model is Model.TWO_STREAM,
             )
-            train(plan, training, ranks=ranks, stop=stop, terminal=terminal)
+            bar = terminal.training(progress, n_epochs=plan.config.epochs) if watcher is None else nullcontext(watcher)
+            with bar as told:
+                train(plan, training, ranks=ranks, stop=stop, watcher=told)
         probability_NK = predict(
             network, reader, plan.parts.test, flow_scale=plan.flow_scale, device=device, ranks=ranks
         )
@@ -126,6 +143,8 @@ def train_fold(arguments: Arguments, *, console: Console, ranks: Ranks = ALONE) 
             )
         ranks.wait_for_all()
     terminal.finish(result)
+    if arguments.report_best_epoch and result.best_epoch is None:
+        terminal.line("best epoch on the test fold: not known, not all epochs were measured on it", style="yellow")
     return result
 
 

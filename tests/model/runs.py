@@ -32,6 +32,7 @@ SMALL = Arguments(
     out=Path(),
     note=None,
     validation_group=None,
+    report_best_epoch=False,
     data="auto",
     readers=2,
     checkpoint_every=60.0,
