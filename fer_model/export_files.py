@@ -68,11 +68,16 @@ def write(program: torch.export.ExportedProgram, path: Path, *, format_: Format,
     if format_ == "torch":
         torch.export.save(program, path, extra_files={METADATA: json.dumps(metadata, ensure_ascii=False)})
         return
+    from onnxscript.optimizer import fold_constants_ir, remove_unused_nodes
+
     with _silent():
         onnx = torch.onnx.export(
             program, dynamo=True, input_names=INPUTS, output_names=[OUTPUT], optimize=False, verbose=False
         )
-    assert onnx is not None
+        assert onnx is not None
+        # the part of optimize=True that leaves no sequences, which some runtimes lack; the rest takes long and changes little
+        fold_constants_ir(onnx.model, onnx_shape_inference=True)
+        remove_unused_nodes(onnx.model)
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
     onnx.model.metadata_props.update(texts)
     onnx.save(path, external_data=False)

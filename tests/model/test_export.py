@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from rich.console import Console
@@ -138,6 +139,12 @@ def test_another_program_needs_nothing_but_the_file(
     assert_same(torch.tensor(said["found"]), evaluated(trained))
     assert said["facts"] == {"classes": list(CLASSES), "note": "a trial", "clip_length": 3}
     assert "arning" not in done.stderr
+
+
+def test_the_onnx_file_holds_no_operations_on_sequences(exported: Path) -> None:
+    kinds = {node.op_type for node in onnx.load(exported / "model.onnx").graph.node}
+    assert "Conv" in kinds
+    assert not [kind for kind in kinds if "Sequence" in kind]
 
 
 def test_the_facts_beside_a_file_say_what_it_takes_and_how_it_was_checked(exported: Path) -> None:
