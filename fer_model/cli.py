@@ -170,6 +170,8 @@ def main(
         from fer_model.experiment import Experiment
         from fer_model.experiment_training import train_experiment
         from fer_model.launch import launch  # torch takes seconds to load: --help need not wait
+        from fer_model.processes import leave
+        from fer_model.ranks import torchrun_ranks
 
         networks = chosen_networks(models, variants)
         arguments = Arguments(
@@ -204,6 +206,8 @@ def main(
         else:
             experiment = Experiment(common=arguments, folds=folds, networks=networks, n_seeds=seeds, jobs=jobs)
             train_experiment(experiment, console=Console(), debug=debug)
+        if torchrun_ranks() is not None:
+            leave(0)
     except (Exception, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
         if debug:

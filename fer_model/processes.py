@@ -162,9 +162,8 @@ class _Crew:
     def reason(self, outcomes: list[Outcome | None], *, called: str) -> EndedError | None:
         """Why they ended; None if all finished."""
         ends = list(zip(range(len(self._all)), self._all, outcomes, strict=True))
-        for rank, process, outcome in ends:
-            # who has said why it ends, and is then aborted by the threads of gloo that it leaves, was not killed
-            if (process.exitcode or 0) < 0 and process not in self._killed and outcome is None:
+        for rank, process, _ in ends:
+            if (process.exitcode or 0) < 0 and process not in self._killed:
                 name = signal.Signals(-(process.exitcode or 0)).name
                 why = " (often: out of memory)" if name == "SIGKILL" else ""
                 return EndedError(Outcome(text=f"{called} {rank} was killed by {name}{why}", exit_code=1), died=True)
