@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from fer_model.config import Model, Variant
+from fer_model.experiments.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants
 from fer_model.outcome import outcome_of
-from fer_model.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants
 
 T = TypeVar("T")
 
@@ -167,8 +167,8 @@ def main(
         raise click.BadParameter("the last seed is more than 2^63 - 1.", param_hint="'--seeds'")
     try:
         from fer_model.arguments import Arguments
-        from fer_model.experiment import Experiment
-        from fer_model.experiment_training import train_experiment
+        from fer_model.experiments.schedule import Experiment
+        from fer_model.experiments.training import train_experiment
         from fer_model.launch import launch  # torch takes seconds to load: --help need not wait
         from fer_model.processes import leave
         from fer_model.ranks import torchrun_ranks

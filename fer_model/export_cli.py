@@ -42,7 +42,7 @@ def export(
     """
     console = Console()
     try:
-        from fer_model.export import export_run  # torch takes seconds to load: --help need not wait
+        from fer_model.export.run import export_run  # torch takes seconds to load: --help need not wait
 
         formats: tuple[Literal["torch", "onnx"], ...] = ("torch", "onnx") if format_ == "both" else (format_,)
         export_run(run, out=out or run / "export", formats=formats, shards=shards, overwrite=overwrite, console=console)

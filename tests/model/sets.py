@@ -8,9 +8,9 @@ from rich.console import Console
 from runs import SMALL, same_weights, step_losses
 
 from fer_model.config import Model, Variant
-from fer_model.experiment import Experiment
-from fer_model.experiment_training import train_experiment
-from fer_model.selection import chosen_networks
+from fer_model.experiments.schedule import Experiment
+from fer_model.experiments.selection import chosen_networks
+from fer_model.experiments.training import train_experiment
 
 A_D = (Variant.CONVLSTM, Variant.ENHANCED)
 ARGUMENTS = ["--variant", "a,d", "--preset", "small", "--batch-size", 6, "--device", "cpu", "--compile", "off"]

@@ -18,8 +18,8 @@ from test_train import interrupted_run
 from fer_model import rundir
 from fer_model.config import Model, Variant
 from fer_model.errors import ArgumentError, FailedRunsError, FerModelError, FoldError, RunDirectoryError, ShardError
-from fer_model.experiment import runs_of, schedule
-from fer_model.selection import chosen_networks
+from fer_model.experiments.schedule import runs_of, schedule
+from fer_model.experiments.selection import chosen_networks
 from fer_model.shards import read_corpus
 from fer_model.stop import Interrupted
 

@@ -21,9 +21,9 @@ from test_going_on import wait_for
 from test_ranks import ranks_of
 
 from fer_model.config import Variant
-from fer_model.experiment import schedule
-from fer_model.experiment_display import Clock, ExperimentDisplay, RunState, in_hours, mean_and_sd
-from fer_model.experiment_jobs import JobFiles, reading, take
+from fer_model.experiments.display import Clock, ExperimentDisplay, RunState, in_hours, mean_and_sd
+from fer_model.experiments.jobs import JobFiles, reading, take
+from fer_model.experiments.schedule import schedule
 from fer_model.shards import read_corpus
 
 EPOCHS = 3
@@ -177,7 +177,7 @@ def test_each_of_several_jobs_has_a_row(corpus: Path, tmp_path: Path) -> None:
 
 def test_time_left_goes_by_the_work_that_was_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("fer_model.experiment_display.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fer_model.experiments.display.time.monotonic", lambda: now[0])
     clock = Clock([100.0, 300.0, 100.0])
     assert clock.left_s() is None
     clock.set(0, 0.5)  # resumed: its first half was made before

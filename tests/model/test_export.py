@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from fer_model import config, export
 from fer_model.data import ClipStore
 from fer_model.errors import ExportError
-from fer_model.export import export_run
-from fer_model.export_files import Clips, Format, answers, trace
-from fer_model.export_network import AreaAverage
+from fer_model.export.files import Clips, Format, answers, trace
+from fer_model.export.network import AreaAverage
+from fer_model.export.run import export_run
 from fer_model.folds import select_fold
 from fer_model.inputs import area_average
 from fer_model.shards import read_corpus

@@ -4,7 +4,7 @@ import pytest
 
 from fer_model.config import Model, Variant
 from fer_model.errors import ArgumentError
-from fer_model.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants, in_words
+from fer_model.experiments.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants, in_words
 
 
 @pytest.mark.parametrize(

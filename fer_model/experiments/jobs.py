@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
 
-from fer_model.experiment_display import ExperimentDisplay, RunState
+from fer_model.experiments.display import ExperimentDisplay, RunState
 
 PERIOD_S = 0.2
 """Between two looks at the files, and two words of the same run."""

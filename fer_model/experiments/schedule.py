@@ -10,12 +10,12 @@ from fer_model import rundir
 from fer_model.arguments import Arguments
 from fer_model.build import build_network
 from fer_model.config import TrainConfig
+from fer_model.experiments.selection import NetworkChoice
 from fer_model.folds import absent_classes
 from fer_model.index import Index
 from fer_model.network import flops_per_clip
 from fer_model.plan import Plan, check_gradients, draft_plan
 from fer_model.rundir import RunDirectory
-from fer_model.selection import NetworkChoice
 from fer_model.shards import Corpus
 
 

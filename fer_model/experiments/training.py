@@ -15,9 +15,9 @@ from fer_model import rundir
 from fer_model.build import pick_device
 from fer_model.checkpoint import Progress
 from fer_model.errors import ArgumentError, DivergedError, FailedRunsError
-from fer_model.experiment import Experiment, Member, Schedule, finished, schedule
-from fer_model.experiment_display import ExperimentDisplay, RunState
-from fer_model.experiment_jobs import JobFiles, reading, take
+from fer_model.experiments.display import ExperimentDisplay, RunState
+from fer_model.experiments.jobs import JobFiles, reading, take
+from fer_model.experiments.schedule import Experiment, Member, Schedule, finished, schedule
 from fer_model.outcome import EndedError, outcome_of
 from fer_model.processes import run_processes
 from fer_model.ranks import Ranks, torchrun_ranks

@@ -75,7 +75,7 @@ def write(program: torch.export.ExportedProgram, path: Path, *, format_: Format,
             program, dynamo=True, input_names=INPUTS, output_names=[OUTPUT], optimize=False, verbose=False
         )
         assert onnx is not None
-        # the part of optimize=True that leaves no sequences, which some runtimes lack; the rest is slow, for little
+        # the part of optimize=True that leaves no sequences, which some runtimes lack; the rest takes long
         fold_constants_ir(onnx.model, onnx_shape_inference=True)
         remove_unused_nodes(onnx.model)
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}

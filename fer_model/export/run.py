@@ -16,8 +16,8 @@ from fer_model import rundir
 from fer_model.build import build_network
 from fer_model.data import ClipStore
 from fer_model.errors import ExportError
-from fer_model.export_files import FILES, Clips, Format, answers, check_packages, installed, trace, write
-from fer_model.export_network import StoredFramesNetwork
+from fer_model.export.files import FILES, Clips, Format, answers, check_packages, installed, trace, write
+from fer_model.export.network import StoredFramesNetwork
 from fer_model.folds import ClipRef, check_face_size
 from fer_model.inputs import area_average, network_inputs
 from fer_model.rundir import Json

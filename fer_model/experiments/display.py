@@ -13,10 +13,10 @@ from rich.table import Table
 
 from fer_model import rundir
 from fer_model.errors import RunDirectoryError
-from fer_model.experiment import Member, Schedule, finished
+from fer_model.experiments.schedule import Member, Schedule, finished
+from fer_model.experiments.selection import in_words
 from fer_model.results import BestEpoch
 from fer_model.rundir import Json
-from fer_model.selection import in_words
 from fer_model.terminal import Terminal
 
 NAMED = 10

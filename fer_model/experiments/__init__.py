@@ -1,0 +1,1 @@
+"""Sets of runs: networks, folds and seeds by one command."""
