@@ -196,16 +196,19 @@ def in_hours(seconds: float) -> str:
 
 
 def accuracy_table(members: Sequence[Member]) -> Table:
-    """For each network, the accuracy of recordings: mean and standard deviation over its finished runs."""
+    """For each network, the accuracy of recordings: mean and deviation over folds, of each the mean of its seeds."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    table.add_column("recordings right, mean ± sd over runs", justify="right")
+    table.add_column("recordings right, mean ± sd over folds", justify="right")
     table.add_column("runs", justify="right")
     for name in dict.fromkeys(member.name for member in members):
         mine = [member for member in members if member.name == name]
         there = finished(mine)
-        found = [_number(_summary(member), "video_accuracy", member) for member in there]
-        table.add_row(name, mean_and_sd(found), f"{len(there)} of {len(mine)}")
+        folds: dict[int, list[float]] = {}
+        for member in there:
+            accuracy = _number(_summary(member), "video_accuracy", member)
+            folds.setdefault(member.arguments.fold, []).append(accuracy)
+        table.add_row(name, mean_and_sd([mean(seeds) for seeds in folds.values()]), f"{len(there)} of {len(mine)}")
     return table
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import signal
@@ -206,4 +207,7 @@ def test_an_experiment_of_one_variant_and_one_fold_with_two_seeds_lies_side_by_s
     said = run_set(corpus, tmp_path, folds=(2,), variants=(Variant.SPATIAL,), n_seeds=2, epochs=1)
     assert runs_in(tmp_path) == ["spatial/seed0/fold2", "spatial/seed1/fold2"]
     assert "fold 2 of 2, seeds 0, 1;" in said
-    assert "2 of 2" in said
+    seeds = [json.loads(path.read_text())["video_accuracy"] for path in tmp_path.rglob("summary.json")]
+    assert [line.split() for line in table_of(said) if "spatial" in line] == [
+        ["spatial", f"{sum(seeds) / 2:.1%}", "2", "of", "2"]  # seeds of one fold are one number, without deviation
+    ]
