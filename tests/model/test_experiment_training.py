@@ -63,6 +63,7 @@ def test_a_set_that_was_killed_in_its_third_run_goes_on_to_the_same_results(
     assert done.stdout.splitlines()[-1] == f"all figures and comparisons: fer-results {tmp_path}"
 
 
+@pytest.mark.slow
 def test_two_at_a_time_have_the_results_of_one_after_the_other(
     corpus: Path, whole: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def right(out: Path) -> tuple[int, int]:
     return sum(row["label"] == row["predicted"] for row in videos), len(videos)
 
 
+@pytest.mark.slow
 def test_what_is_trained_on_shuffled_labels_is_at_chance_on_the_test_folds(tmp_path: Path) -> None:
     """The same shards are learned where the labels are true; so a leak of test labels would be learned too."""
     shards = write_corpus(tmp_path / "shards", n_groups=2, subjects_per_group=4, labels=(0, 1) * 3, n_frames=(4,))

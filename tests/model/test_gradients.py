@@ -140,6 +140,7 @@ def test_a_run_begun_without_the_log_does_not_go_on_with_it(shards: Path, tmp_pa
         run(shards, tmp_path, log_gradients=True, resume=True)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_table_of_one(shards: Path, tmp_path: Path) -> None:
     arguments = [shards, "--fold", 1, "--preset", "small", "--epochs", 1, "--batch-size", 5, "--lr", 2e-4]
     for n in (1, 2):
