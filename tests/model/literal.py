@@ -76,7 +76,8 @@ class LiteralLayer(nn.Module):
         super().__init__()
         self.w = nn.ParameterDict({name: nn.Parameter(weight) for name, weight in literal_weights(layer).items()})
         self.norm_groups = None if layer.norm is None else layer.norm.num_groups
-        self.nudges: list[Tensor] = []
+        self.nudges: list[Tensor] | None = None
+        """A list is filled by each pass, see `literal_layer`."""
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         """Hidden states h_TBCHW."""

@@ -63,12 +63,14 @@ def by_the_equations(network: TwoStreamNetwork) -> Tensor:
     layers = [[LiteralLayer(layer) for layer in stream.layers] for stream in streams]  # type: ignore[arg-type]
     for stream, literal in zip(streams, layers, strict=True):
         for number, layer in enumerate(literal):
+            layer.nudges = []
             stream.layers[number] = layer
     losses_B = cross_entropy(network(RGB, FLOW), LABELS, reduction="none")
+    nudges = [[layer.nudges or [] for layer in stream] for stream in layers]
     total = torch.zeros(2, 2, LENGTH, dtype=torch.float64)
     for b, loss in enumerate(losses_B):
         for s, l, t in [(s, l, t) for s in range(2) for l in range(2) for t in range(LENGTH)]:  # noqa: E741
-            (dh_BCHW,) = torch.autograd.grad(loss, layers[s][l].nudges[t], retain_graph=True)
+            (dh_BCHW,) = torch.autograd.grad(loss, nudges[s][l][t], retain_graph=True)
             assert dh_BCHW[[i for i in range(N_CLIPS) if i != b]].count_nonzero() == 0
             total[s, l, t] += dh_BCHW[b].norm()
     return total
