@@ -11,8 +11,9 @@ demo: $(READY)
 	$(BIN)/fer-prep build --dataset sample --out $(DEMO)/shards
 	$(BIN)/fer-train $(DEMO)/shards --fold 1 --preset small --out $(DEMO)/runs --overwrite
 
+# several processes, each with whole files of tests, for their fixtures; more than four rarely pay
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

@@ -60,9 +60,9 @@ def test_the_whole_tree_is_found_with_its_irregularities(tree: Path) -> None:
 
 
 def test_scanning_takes_less_than_a_second(tree: Path) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     find(tree)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_subject_6_is_taken_when_asked_for(tree: Path) -> None:

