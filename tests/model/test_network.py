@@ -6,6 +6,7 @@ import pytest
 import torch
 from literal import LiteralLayer
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from fer_model.build import build_optimizer, build_two_stream, learning_rate
 from fer_model.cells import EnhancedConvLSTM
@@ -59,10 +60,29 @@ def test_every_weight_gets_a_gradient() -> None:
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_the_first_forget_bias_is_one_and_other_biases_are_zero() -> None:
-    layer = make_network().rgb.layers[0]
-    assert isinstance(layer, EnhancedConvLSTM)
-    assert layer.bias.view(6, 2).sum(1).tolist() == [0, 2, 0, 0, 0, 0]
+def test_biases_are_drawn_as_those_of_convolutions_and_the_forget_gates_are_one_more() -> None:
+    network = make_network(dataclasses.replace(TINY, channels=(64, 64)))
+    for layer, fan_in in zip(network.rgb.layers, (3 * 9, 64 * 9), strict=True):
+        assert isinstance(layer, EnhancedConvLSTM)
+        biases = layer.bias.detach().view(6, 64)
+        biases[1] -= 1
+        assert biases.abs().max() <= fan_in**-0.5
+        assert biases.std(dim=1).tolist() == pytest.approx([(3 * fan_in) ** -0.5] * 6, rel=0.25)
+
+
+@pytest.mark.parametrize("variant", [Variant.SPATIAL, Variant.TEMPORAL, Variant.ENHANCED])
+def test_clips_that_begin_without_flow_have_gradients_like_others(variant: Variant) -> None:
+    network = make_network(dataclasses.replace(PRESETS["small"], variant=variant))
+    rgb, flow = torch.randn(4, 16, 3, 16, 16), torch.randn(4, 16, 2, 16, 16)
+
+    def norms() -> list[float]:
+        network.zero_grad()
+        torch.autograd.backward(cross_entropy(network(rgb, flow), torch.tensor([0, 1, 2, 0])))
+        return [float(p.grad.norm()) for p in network.flow.parameters() if p.grad is not None]
+
+    usual = norms()
+    flow[:, 0] = 0
+    assert max(norms()) < 10 * max(usual)
 
 
 def test_the_paper_preset_has_the_papers_shape() -> None:
