@@ -19,12 +19,12 @@ from lib.report import Measure, report
 ACCURACY_GOAL = 0.90
 
 
-def build(data: Path, home: Path) -> float:
-    """Shards in home/shards, from an empty cache; returns the seconds it took."""
+def build(data: Path, home: Path, *, kind: str = "expr6") -> float:
+    """Shards of a kind of clips in home/shards, from an empty cache; returns the seconds it took."""
     begin = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "fer_prep", "build", "--dataset", "manifest", "--root", data / "london",
-         "--manifest", "labels.csv", "--select", "expr6/*", "--out", home / "shards", "--cache", home / "cache"],
+         "--manifest", "labels.csv", "--select", f"{kind}/*", "--out", home / "shards", "--cache", home / "cache"],
         check=True,
     )  # fmt: skip
     return time.perf_counter() - begin

@@ -18,7 +18,7 @@ from runs import fer_train, run
 from shard_files import CLASSES, edit_index, write_corpus
 from torch import Tensor, nn
 
-from fer_model import config, export
+from fer_model import config
 from fer_model.data import ClipStore
 from fer_model.errors import ExportError
 from fer_model.export.files import Clips, Format, answers, trace
@@ -183,7 +183,7 @@ def test_a_file_that_differs_from_the_network_is_not_kept(
             program.state_dict["network.fully_connected.0.bias"].add_(1.0)
         return program
 
-    monkeypatch.setattr(export, "trace", of_other_weights)
+    monkeypatch.setattr("fer_model.export.run.trace", of_other_weights)
     with pytest.raises(ExportError, match=r"^model.pt2: probabilities differ .* by up to .*; nothing was kept"):
         exported_to(tmp_path, trained, corpus, TORCH)
     assert list(tmp_path.iterdir()) == []

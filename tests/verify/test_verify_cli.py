@@ -139,10 +139,14 @@ def test_ctrl_c_is_one_sentence_and_leaves_no_process(large: Path) -> None:
     driver = psutil.Process(process.pid)
     end = time.monotonic() + 60
     while len(driver.children()) < 3 and time.monotonic() < end:  # two workers and a tracker of resources
+        for child in driver.children():
+            child.suspend()  # so that none is ready before all are there
         time.sleep(0.01)
     children = driver.children(recursive=True)
     for member in (driver, *children):
         member.send_signal(signal.SIGINT)  # as a terminal does
+    for child in children:
+        child.resume()
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "fer-prep: interrupted\n")
     gone, alive = psutil.wait_procs(children, timeout=10)
