@@ -1,15 +1,14 @@
 """`fer-train export`: the command line of `export_run`."""
 
 import sys
-import traceback
 from pathlib import Path
 from typing import Literal
 
 import click
 from rich.console import Console
-from rich.text import Text
 
-from fer_model.outcome import INTERRUPTED, outcome_of
+from fer_model.failure import say_failure
+from fer_model.outcome import INTERRUPTED
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -36,7 +35,8 @@ def export(
     """Write the network of the finished run RUN for programs without fer-convlstm.
 
     It takes clips as shards store them (rgb uint8, flow int16) in batches of any size, and gives class probabilities;
-    model.json says the classes and all else. What is written is compared with the network, and kept if it is the same.
+    a JSON file beside each says the classes and all else. What is written is compared with the network, and kept if
+    it is the same.
 
     Exit codes: 0 written and checked, 1 could not be, 2 bad arguments, 130 interrupted: then nothing is left behind.
     """
@@ -50,8 +50,4 @@ def export(
         Console(stderr=True).print("interrupted: nothing was written")
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        outcome = outcome_of(error)
-        Console(stderr=True).print(Text(f"error: {outcome.text}", style="red"), soft_wrap=True)
-        sys.exit(outcome.exit_code)
+        sys.exit(say_failure(error, debug=debug))

@@ -26,12 +26,12 @@ def confusion_figure(path: Path, *, confusion_KK: Sequence[Sequence[int]], class
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else "#333333" if count else "#bbbbbb"
         axes.text(column, row, str(count), ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(classes)), [_plain(c) for c in classes], rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), [f"{_plain(c)} ({n})" for c, n in zip(classes, totals[:, 0], strict=True)])
+    axes.set_xticks(range(len(classes)), [plain(c) for c in classes], rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), [f"{plain(c)} ({n})" for c, n in zip(classes, totals[:, 0], strict=True)])
     axes.set_xlabel("decided")
     axes.set_ylabel("true (recordings)")
     axes.spines[:].set_visible(False)
-    axes.set_title(_plain(title), fontsize=10)
+    axes.set_title(plain(title), fontsize=10)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     _save(figure, path)
 
@@ -53,11 +53,11 @@ def loss_figure(path: Path, *, train: Sequence[float], validation: Sequence[floa
         axes.set_xlim(0, 2)  # around a single point, no two whole numbers would be in sight
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(_plain(title), fontsize=10)
+    axes.set_title(plain(title), fontsize=10)
     _save(figure, path)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in which a dollar sign starts no formula."""
     return text.replace("$", r"\$")
 

@@ -3,15 +3,13 @@
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.text import Text
 
-from fer_model.outcome import outcome_of
+from fer_model.failure import say_failure
 from fer_model.stop import Interrupted
 
 UNDECIDED = 3
@@ -78,11 +76,7 @@ def main(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit code
         _end_interrupted(interruption)
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        outcome = outcome_of(error)
-        Console(stderr=True).print(Text(f"error: {outcome.text}", style="red"), soft_wrap=True)
-        sys.exit(outcome.exit_code)
+        sys.exit(say_failure(error, debug=debug))
     sys.exit(UNDECIDED if prediction.n_undecided else 0)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from fer_model.baselines.precision import convolutions_in
-from fer_model.baselines.resnet import kaiming
+from fer_model.baselines.resnet import add_stages, kaiming
 
 
 class BasicBlock3d(nn.Module):
@@ -84,20 +84,9 @@ class R3d(nn.Module):
             nn.BatchNorm3d(channels[0]),
             nn.ReLU(),
         )  # fmt: skip
-        in_channels = channels[0]
         self.n_stages = len(channels)
-        for i, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True), 1):
-            blocks = [
-                BasicBlock3d(
-                    in_channels=stage_channels if block else in_channels,
-                    channels=stage_channels,
-                    stride=2 if i > 1 and block == 0 else 1,
-                )
-                for block in range(depth)
-            ]
-            self.add_module(f"layer{i}", nn.Sequential(*blocks))
-            in_channels = stage_channels
-        self.fc = nn.Linear(in_channels, n_classes)
+        add_stages(self, BasicBlock3d, channels=channels, depths=depths)
+        self.fc = nn.Linear(channels[-1], n_classes)
         kaiming(self)
 
     def forward(self, rgb_BTCHW: Tensor, flow_BTCHW: Tensor) -> Tensor:

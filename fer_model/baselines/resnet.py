@@ -3,7 +3,7 @@
 Parameters have torchvision's names, so that its published files fit. Axes: N images, C channels, H rows, W columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
@@ -64,20 +64,9 @@ class ResNet(nn.Module):
             3, channels[0], stem_kernel, stride=1 + stem_halves, padding=stem_kernel // 2, bias=False
         )  # fmt: skip
         self.bn1 = nn.BatchNorm2d(channels[0])
-        in_channels = channels[0]
         self.n_stages = len(channels)
-        for i, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True), 1):
-            blocks = [
-                BasicBlock(
-                    in_channels=stage_channels if block else in_channels,
-                    channels=stage_channels,
-                    stride=2 if i > 1 and block == 0 else 1,
-                )
-                for block in range(depth)
-            ]
-            self.add_module(f"layer{i}", nn.Sequential(*blocks))
-            in_channels = stage_channels
-        self.n_features = in_channels
+        add_stages(self, BasicBlock, channels=channels, depths=depths)
+        self.n_features = channels[-1]
         kaiming(self)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
@@ -88,6 +77,33 @@ class ResNet(nn.Module):
         for i in range(1, self.n_stages + 1):
             x = self.get_submodule(f"layer{i}")(x)
         return x.mean((2, 3))
+
+
+def add_stages(
+    network: nn.Module, block: Callable[..., nn.Module], *, channels: Sequence[int], depths: Sequence[int]
+) -> None:
+    """Give a network the stages `layer1`, `layer2`, ... of blocks; each but the first begins with a stride of 2.
+
+    Args:
+        block: takes in_channels, channels and stride.
+        channels: of the stages; the first one takes as many.
+        depths: blocks in each stage.
+
+    Raises:
+        ValueError: the lists differ in length.
+    """
+    in_channels = channels[0]
+    for i, (stage_channels, depth) in enumerate(zip(channels, depths, strict=True), 1):
+        blocks = [
+            block(
+                in_channels=stage_channels if number else in_channels,
+                channels=stage_channels,
+                stride=2 if i > 1 and number == 0 else 1,
+            )
+            for number in range(depth)
+        ]
+        network.add_module(f"layer{i}", nn.Sequential(*blocks))
+        in_channels = stage_channels
 
 
 def kaiming(network: nn.Module) -> None:

@@ -1,10 +1,12 @@
 """The words of --fold, --model and --variant, as in `1,3`, `all` and `a,temporal`, to what they choose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fer_model.config import Model, Variant, variant_from_name, variant_of
 
+T = TypeVar("T")
 ALL = "all"
 
 
@@ -36,13 +38,8 @@ def chosen_models(text: str) -> tuple[Model, ...]:
     Raises:
         ValueError: it is none of these.
     """
-    if text == ALL:
-        return tuple(Model)
-    try:
-        return tuple(dict.fromkeys(Model(word.strip()) for word in text.split(",")))
-    except ValueError as error:
-        words = ", ".join(Model)
-        raise ValueError(f"{text!r} is no model: expected {words}, a list such as two-stream,fan, or {ALL}.") from error
+    expected = f"expected {', '.join(Model)}, a list such as two-stream,fan, or {ALL}"
+    return _chosen(text, tuple(Model), Model, otherwise=f"is no model: {expected}")
 
 
 def chosen_networks(models: Sequence[Model], variants: Sequence[Variant] | None) -> tuple[NetworkChoice, ...]:
@@ -66,13 +63,18 @@ def chosen_variants(text: str) -> tuple[Variant, ...]:
     Raises:
         ValueError: it is none of these.
     """
+    expected = f"expected a to d, {', '.join(Variant)}, a list such as a,d, or {ALL}"
+    return _chosen(text, tuple(Variant), variant_from_name, otherwise=f"is no variant: {expected}")
+
+
+def _chosen(text: str, everything: tuple[T, ...], named: Callable[[str], T], *, otherwise: str) -> tuple[T, ...]:
+    """All, or what the words of a list name, each once."""
     if text == ALL:
-        return tuple(Variant)
+        return everything
     try:
-        return tuple(dict.fromkeys(variant_from_name(word.strip()) for word in text.split(",")))
+        return tuple(dict.fromkeys(named(word.strip()) for word in text.split(",")))
     except ValueError as error:
-        words = ", ".join(Variant)
-        raise ValueError(f"{text!r} is no variant: expected a to d, {words}, a list such as a,d, or {ALL}.") from error
+        raise ValueError(f"{text!r} {otherwise}.") from error
 
 
 def in_words(numbers: Sequence[int]) -> str:

@@ -18,11 +18,12 @@ from matplotlib.figure import Figure
 from torch.nn.functional import interpolate
 
 from fer_model.errors import ArgumentError, RunDirectoryError
+from fer_model.figures import plain
 from fer_model.frames import FrameReader
 from fer_model.predict.colours import class_colours
 from fer_model.predict.decisions import Decision
 from fer_model.predict.marks import all_faces
-from fer_model.predict.texts import end_of, plain, start_of
+from fer_model.predict.texts import end_of, start_of
 from fer_model.rundir import TEMPORARY_SUFFIX
 
 Image: TypeAlias = npt.NDArray[np.uint8]

@@ -9,8 +9,3 @@ def end_of(text: str, most: int) -> str:
 def start_of(text: str, most: int) -> str:
     """At most so many characters, from the beginning."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def plain(text: str) -> str:
-    """Text in which a dollar sign starts no formula."""
-    return text.replace("$", r"\$")

@@ -15,11 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
+from fer_model.figures import plain
 from fer_model.frames import FrameReader
 from fer_model.predict.colours import class_colours
 from fer_model.predict.decisions import ClipDecision, Decision
 from fer_model.predict.marks import detected, faces, runs
-from fer_model.predict.texts import end_of, plain, start_of
+from fer_model.predict.texts import end_of, start_of
 from fer_model.rundir import replace_file
 
 DOTS_PER_INCH = 130
