@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from fer_prep.errors import FerPrepError, UsageError
-from fer_prep.interrupt import ctrl_c_postponed
+from fer_prep.interrupt import ctrl_c_postponed, starting_processes
 
 CONNECT_S = 10
 # Dask looks at its own threads a hundred times a second; on two cores that is seconds of every minute
@@ -43,7 +42,8 @@ def local_client(workers: int) -> Iterator[Client]:
         FerPrepError: the processes could not be started.
     """
     dask.config.set(LOCAL)
-    _start_forkserver_deaf_to_ctrl_c()
+    with starting_processes():  # all workers, also those that replace dead ones, are forked from this one
+        forkserver.ensure_running()
     with silence_logging_cmgr(logging.CRITICAL):
         try:
             with ctrl_c_postponed() as ctrl_c:
@@ -140,14 +140,3 @@ def _end_at_once(cluster: LocalCluster) -> None:
 
 def _has_bokeh() -> bool:
     return find_spec("bokeh") is not None
-
-
-def _start_forkserver_deaf_to_ctrl_c() -> None:
-    """All workers, also those that replace dead ones, are forked from one server, and inherit what it ignores."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)

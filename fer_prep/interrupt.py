@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 
@@ -45,6 +46,24 @@ def ctrl_c_postponed() -> Iterator[CtrlC]:
     ctrl_c = CtrlC()
     with _handled_by(ctrl_c.note):
         yield ctrl_c
+
+
+@contextmanager
+def starting_processes() -> Iterator[None]:
+    """Processes started here never hear Ctrl-C: it is ours to end them.
+
+    Raises:
+        KeyboardInterrupt: at the end, if it was pressed meanwhile.
+    """
+    resource_tracker.ensure_running()  # Python starts it before its first process, and unblocks signals then
+    with ctrl_c_postponed() as ctrl_c:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if ctrl_c.pressed:
+        raise KeyboardInterrupt
 
 
 @contextmanager

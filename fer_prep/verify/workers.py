@@ -5,16 +5,16 @@ A process is sent the name of one shard at a time, and answers with numbers (byt
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fer_prep.errors import FerPrepError
+from fer_prep.interrupt import starting_processes
 from fer_prep.verify.index import Entry, Index
 from fer_prep.verify.result import Listener
 from fer_prep.verify.shard import ShardReport, check_shard
@@ -36,7 +36,8 @@ def check_shards(
     try:
         while waiting or any(worker.entry for worker in team):
             while waiting and len(team) < workers:
-                team.append(_Worker(directory, index, quick=quick))
+                with starting_processes():
+                    team.append(_Worker(directory, index, quick=quick))
             for worker in team:
                 if waiting and worker.is_ready and worker.entry is None:
                     worker.give(waiting.pop())
@@ -65,8 +66,7 @@ class _Worker:
             target=_work, args=(theirs, directory, index, quick), daemon=True, name="fer-prep verify"
         )
         try:
-            with _deaf_to_ctrl_c():
-                self._process.start()
+            self._process.start()
         except OSError as error:
             raise FerPrepError(
                 f"a worker process could not be started ({error.strerror}); try fewer --workers"
@@ -125,7 +125,6 @@ def _cause_of_death(process: BaseProcess) -> str:
 
 def _work(connection: Connection, directory: Path, index: Index, quick: bool) -> None:
     """The process: shard after shard, until the driver hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     entries = {entry.file: entry for entry in index.shards}
     # a library that crashes has words for its own author on the user's screen
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -134,16 +133,3 @@ def _work(connection: Connection, directory: Path, index: Index, quick: bool) ->
         while True:
             entry = entries[connection.recv()]
             connection.send(check_shard(directory, entry, index, quick=quick, progress=connection.send))
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started here never hear Ctrl-C: the driver does, and ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
