@@ -70,6 +70,8 @@ class ExperimentDisplay:
         self._terminal.too_slow(config, gflop=self._schedule.gflop, device=device)
         for words in self._schedule.absent:
             self._terminal.line(f"warning: {words}", style="yellow")
+        for words in self._schedule.left_out:
+            self._terminal.line(words, style="yellow")
         if self._schedule.note:
             self._terminal.line(f"note: {self._schedule.note}", style="yellow")
         kept = [member for member in members if member.kept]

@@ -1,6 +1,7 @@
 """From what is asked of a set of runs to its runs, in order: all that can be refused, before the first step."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,13 @@ import torch
 from fer_model import rundir
 from fer_model.arguments import Arguments
 from fer_model.build import build_network
-from fer_model.config import TrainConfig
+from fer_model.config import Model, TrainConfig
 from fer_model.experiments.selection import NetworkChoice
 from fer_model.folds import absent_classes
 from fer_model.index import Index
 from fer_model.network import flops_per_clip
 from fer_model.plan import Plan, check_gradients, draft_plan
+from fer_model.refusals import Useless, useless_options, without
 from fer_model.rundir import RunDirectory
 from fer_model.shards import Corpus
 
@@ -65,6 +67,8 @@ class Schedule:
     note: str | None
     absent: tuple[str, ...]
     """Classes that a fold lacks, in words."""
+    left_out: tuple[str, ...]
+    """Options that are for some of the networks only, in words."""
 
     @property
     def to_train(self) -> tuple[Member, ...]:
@@ -76,12 +80,27 @@ def runs_of(experiment: Experiment, *, n_groups: int) -> list[Arguments]:
     """The arguments of each run. All networks of a fold come first, then all folds of a seed: a comparison early."""
     folds = range(1, n_groups + 1) if experiment.folds is None else experiment.folds
     first = experiment.common.seed
+    left_out = left_out_of(experiment)
     return [
-        dataclasses.replace(experiment.common, seed=seed, fold=fold, model=network.model, variant=network.variant)
+        without(
+            dataclasses.replace(experiment.common, seed=seed, fold=fold, model=network.model, variant=network.variant),
+            left_out.get(network.model, ()),
+        )
         for seed in range(first, first + experiment.n_seeds)
         for fold in folds
         for network in experiment.networks
     ]
+
+
+def left_out_of(experiment: Experiment) -> dict[Model, list[Useless]]:
+    """The options that a model has no use for, while another one of the set has."""
+    models = {network.model for network in experiment.networks}
+    useless = {model: useless_options(dataclasses.replace(experiment.common, model=model)) for model in models}
+    n_models = Counter(option.option for options in useless.values() for option in options)
+    return {
+        model: [option for option in options if n_models[option.option] < len(models)]
+        for model, options in useless.items()
+    }
 
 
 def schedule(experiment: Experiment, corpus: Corpus, *, device: torch.device) -> Schedule:
@@ -119,6 +138,11 @@ def schedule(experiment: Experiment, corpus: Corpus, *, device: torch.device) ->
         gflop=max(flops.values()) / 1e9,
         note=note,
         absent=tuple(line for lines in absent.values() for line in lines),
+        left_out=tuple(
+            f"not for {model}: {', '.join(option.option for option in options)}"
+            for model, options in sorted(left_out_of(experiment).items())
+            if options
+        ),
     )
 
 

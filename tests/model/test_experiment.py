@@ -18,8 +18,9 @@ from test_train import interrupted_run
 from fer_model import rundir
 from fer_model.config import Model, Variant
 from fer_model.errors import ArgumentError, FailedRunsError, FerModelError, FoldError, RunDirectoryError, ShardError
-from fer_model.experiments.schedule import runs_of, schedule
+from fer_model.experiments.schedule import left_out_of, runs_of, schedule
 from fer_model.experiments.selection import chosen_networks
+from fer_model.refusals import check_model
 from fer_model.shards import read_corpus
 from fer_model.stop import Interrupted
 
@@ -100,6 +101,19 @@ def test_arguments_that_do_not_fit_one_of_the_runs_are_refused_before_the_first_
     with pytest.raises(ArgumentError, match=sentence):
         run_set(shards, tmp_path / "r", **changes)
     assert not (tmp_path / "r").exists()
+
+
+def test_an_option_that_one_model_of_a_set_has_no_use_for_is_for_the_others() -> None:
+    common = replace(asked(Path(), Path(), batch_size=None, lr=None).common, epochs=7, log_gradients=True)
+    networks = chosen_networks([Model.FAN, Model.LBP_TOP], None)
+    both = replace(asked(Path(), Path()), common=common, folds=(1,), networks=networks)
+    fan, lbp_top = runs_of(both, n_groups=2)
+    assert (fan.epochs, lbp_top.epochs) == (7, None)
+    assert {model: [o.option for o in options] for model, options in left_out_of(both).items()} == {
+        Model.FAN: [], Model.LBP_TOP: ["--epochs"],
+    }  # fmt: skip
+    with pytest.raises(ArgumentError, match="--log-gradients: not for --model fan"):  # of no use for both
+        check_model(fan, n_processes=1, clip_length=16)
 
 
 def test_under_torchrun_a_set_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
