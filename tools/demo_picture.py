@@ -1,6 +1,7 @@
 """What `make demo` made, as one picture: aligned faces, their flow in colours, and the confusion matrix."""
 
 import csv
+import io
 import sys
 from collections import Counter
 from pathlib import Path
@@ -71,13 +72,14 @@ def main(demo: Path) -> None:
     speed = np.concatenate([np.hypot(*clip.flow_THW2.T).ravel() for clip in clips])
     full_px = round_scale(float(np.quantile(speed, USUAL_SHARE)))
     figure = Figure(figsize=(12, 4.6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.85, 1])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1.85, 1])[0]
     draw_clips(left, clips, full_px=full_px)
     draw_decisions(right, demo / "runs" / "sample" / "enhanced" / "seed0" / f"fold{FOLD}", full_px=full_px)
     figure.suptitle(TITLE, fontsize=11)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    rgb = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    FigureCanvasAgg(figure)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=100)
+    rgb = Image.open(content).convert("RGB")
     palette = rgb.quantize(256, method=Image.Quantize.MAXCOVERAGE)  # 256 colours are a third of the bytes
     rgb.quantize(palette=palette).save(demo / "demo.png", optimize=True)
     print(f"faces, flow and the confusion matrix: {demo / 'demo.png'}")

@@ -10,12 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 from pages import DOCS, ROOT, blocks, languages
 
 from fer_prep.align.openface.probe import PICTURE
+from fer_prep.sequence import read_picture
+from fer_prep.video import ToRgb
 
 PAGE = DOCS / "extending.md"
 TAKES = ("P01/happy_01.mp4", "P01/sad_01.mp4", "P02/angry_01.mp4", "P02/happy_00.mp4")
@@ -24,14 +25,14 @@ FRAMES = 8
 
 def write_take(path: Path, shift: int) -> None:
     """The bundled face, moving to the right."""
-    face_HWC = cv2.imread(str(PICTURE))
+    face_HWC = read_picture(PICTURE, ToRgb())
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=Fraction(25))
         stream.height, stream.width = (side // 2 * 2 for side in face_HWC.shape[:2])
         for t in range(FRAMES):
             moved = np.roll(face_HWC[: stream.height, : stream.width], shift + t, axis=1)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="bgr24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
         container.mux(stream.encode())
 
 
