@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -25,15 +26,17 @@ TITLE = "One photograph, warped into ten “persons”: it shows that the tools 
 
 def clips_of(shards: Path) -> list[ClipFrames]:
     """The first clip of each shown class, of a person that was not trained on."""
-    held_out = next(row["subject"] for row in _rows(shards / "ledger.csv") if row["group"] == str(FOLD))
-    with open_shard(shards / f"sample-s{held_out}.h5") as reader:
+    index = json.loads((shards / "index.json").read_text(encoding="utf-8"))
+    held_out = next(shard["file"] for shard in index["shards"] if shard["group"] == FOLD)
+    with open_shard(shards / held_out) as reader:
         names = [reader.class_name(label) for label in reader.clips["label"]]
         return [reader.clip(names.index(name)) for name in SHOWN]
 
 
 def confusion_of(run: Path) -> tuple[list[list[int]], list[str]]:
     """Decisions on recordings, rows by the true class; the classes."""
-    rows = [row for row in _rows(run / "predictions.csv") if row["level"] == "video"]
+    with (run / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["level"] == "video"]
     classes = [key.removeprefix("p_") for key in rows[0] if key.startswith("p_")]
     counts = Counter((row["label"], row["predicted"]) for row in rows)
     return [[counts[true, decided] for decided in classes] for true in classes], classes
@@ -83,11 +86,6 @@ def main(demo: Path) -> None:
     palette = rgb.quantize(256, method=Image.Quantize.MAXCOVERAGE)  # 256 colours are a third of the bytes
     rgb.quantize(palette=palette).save(demo / "demo.png", optimize=True)
     print(f"faces, flow and the confusion matrix: {demo / 'demo.png'}")
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":
