@@ -30,9 +30,9 @@ def said_by_the_programs() -> tuple[str, ...]:
 
 def is_said(message: str) -> bool:
     """Whether one text has all words of the message, with something that is put in, or further words, at each `…`."""
-    parts = [re.escape(part.strip()) for part in re.split("…+", message)]
-    pattern = re.compile(rf"\s*(?:.*{GAP}.*|.{{0,200}}?)\s*".join(parts), re.DOTALL)
-    return any(pattern.search(text) for text in said_by_the_programs())
+    parts = [part.strip() for part in re.split("…+", message)]
+    pattern = re.compile(rf"\s*(?:.*{GAP}.*|.{{0,200}}?)\s*".join(map(re.escape, parts)), re.DOTALL)
+    return any(pattern.search(text) for text in said_by_the_programs() if max(parts, key=len) in text)
 
 
 def quoted(cell: Token) -> list[str]:
