@@ -5,11 +5,12 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow bench lint docs clean
 
 demo: $(READY)
 	$(BIN)/fer-prep build --dataset sample --out $(DEMO)/shards
 	$(BIN)/fer-train $(DEMO)/shards --fold 1 --preset small --out $(DEMO)/runs --overwrite
+	$(BIN)/python tools/demo_picture.py $(DEMO)
 
 # several processes, each with whole files of tests, for their fixtures; more than four rarely pay
 test: $(READY)
@@ -27,12 +28,16 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# the theme's notice on MkDocs 2 is switched off: constraints.txt has the one that it works with
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) $(DEMO) build *.egg-info
+	rm -rf $(VENV) $(DEMO) site build *.egg-info
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "make: $(PYTHON) is $$($(PYTHON) --version); Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[prep,train,export,demo,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[prep,train,export,demo,docs,dev]'
 	@touch $@

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from fer_model.rundir import replace_file
@@ -16,12 +18,20 @@ DOTS_PER_INCH = 150
 
 def confusion_figure(path: Path, *, confusion_KK: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> None:
     """Draw counts, shaded by the share of the true class (rows); a class without recordings stays white."""
-    counts = np.asarray(confusion_KK)
-    totals = counts.sum(1, keepdims=True)
-    shares = counts / np.maximum(totals, 1)
     side = 2.6 + 0.62 * len(classes)
     figure = Figure(figsize=(max(7.0, side + 1.4), side + 0.4), layout="constrained")
     axes = figure.add_subplot()
+    image = draw_counts(axes, confusion_KK=confusion_KK, classes=classes)
+    axes.set_title(plain(title), fontsize=10)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    _save(figure, path)
+
+
+def draw_counts(axes: Axes, *, confusion_KK: Sequence[Sequence[int]], classes: Sequence[str]) -> AxesImage:
+    """The confusion matrix alone; what is returned is its shades, for a colour bar."""
+    counts = np.asarray(confusion_KK)
+    totals = counts.sum(1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else "#333333" if count else "#bbbbbb"
@@ -31,9 +41,7 @@ def confusion_figure(path: Path, *, confusion_KK: Sequence[Sequence[int]], class
     axes.set_xlabel("decided")
     axes.set_ylabel("true (recordings)")
     axes.spines[:].set_visible(False)
-    axes.set_title(plain(title), fontsize=10)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    _save(figure, path)
+    return image
 
 
 def loss_figure(path: Path, *, train: Sequence[float], validation: Sequence[float] | None, title: str) -> None:
