@@ -69,8 +69,10 @@ def test_no_program_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_program_says_its_version_by_both_its_names(name: str, programs: Path) -> None:
-    for command in ([programs / name, "--version"], [sys.executable, "-m", MODULES[name], "--version"]):
-        done = subprocess.run(command, env=with_programs(programs), capture_output=True, text=True, check=False)
+    for command in ([str(programs / name)], [sys.executable, "-m", MODULES[name]]):
+        done = subprocess.run(
+            [*command, "--version"], env=with_programs(programs), capture_output=True, text=True, check=False
+        )
         assert (done.stdout, done.returncode) == (f"{name}, version {fer_prep.__version__}\n", 0), done.stderr
 
 
