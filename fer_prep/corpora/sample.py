@@ -25,7 +25,7 @@ from fer_prep.corpora.sample_face import film
 from fer_prep.corpora.sample_warp import FRAME_HW, portrait
 from fer_prep.errors import FerPrepError
 
-SAMPLE_VERSION = 1  # part of the directory's name: other pictures are another directory
+SAMPLE_VERSION = 2  # part of the directory's name: other pictures are another directory
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 SUBJECTS = range(1, 11)
 SENTENCES = (1, 2)
@@ -55,7 +55,7 @@ def ensure_sample(
     runs at once do the same work twice without harm. The same versions of the libraries give the same bytes.
 
     Args:
-        cache_dir: where the sample lies; default: `sample-v1` in the user's cache directory.
+        cache_dir: where the sample lies; default: `sample-v2` in the user's cache directory.
         progress: called with (videos there are, videos there will be) after every video that had to be rendered.
         workers: processes that render.
 

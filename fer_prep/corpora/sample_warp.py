@@ -336,6 +336,6 @@ def _support_points(face_M2: Floats) -> Floats:
 
 
 def _triangles(points_M2: Floats) -> NDArray[np.int32]:
-    from scipy.spatial import Delaunay
+    from matplotlib.tri import Triangulation
 
-    return np.asarray(Delaunay(points_M2).simplices, np.int32)
+    return np.asarray(Triangulation(points_M2[:, 0], points_M2[:, 1]).triangles, np.int32)
