@@ -35,11 +35,11 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def installed(wheel: Path, extra: str, *, to: Path, home: Path) -> Run:
-    """Install the wheel with an extra, "" for none; what runs its programs in the home."""
+    """Install the wheel, and then an extra, "" for none, as docs/install.md says; what runs programs in the home."""
     venv.create(to, with_pip=True)
-    requirement = f"fer-convlstm{extra} @ {wheel.as_uri()}"
     pip = [str(to / "bin" / "python"), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
-    subprocess.run([*pip, requirement], check=True)
+    for requirement in [str(wheel), *([f"fer-convlstm{extra}"] if extra else [])]:
+        subprocess.run([*pip, requirement], check=True)
     path = f"{to / 'bin'}{os.pathsep}{os.environ['PATH']}"
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PATH": path, "HOME": str(home)}
     env |= {"XDG_CACHE_HOME": str(home / ".cache")}
