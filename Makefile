@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-slow bench lint docs clean
+.PHONY: demo test test-slow bench lint docs dist clean
 
 demo: $(READY)
 	$(BIN)/fer-prep build --dataset sample --out $(DEMO)/shards
@@ -32,12 +32,18 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-clean:
-	rm -rf $(VENV) $(DEMO) site build *.egg-info
+# the wheel is built of what is in the source distribution, so that this one is whole
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
 
-$(READY): pyproject.toml constraints.txt
+clean:
+	rm -rf $(VENV) $(DEMO) site build dist *.egg-info
+
+# of fer_prep/__init__.py comes the version
+$(READY): pyproject.toml constraints.txt fer_prep/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "make: $(PYTHON) is $$($(PYTHON) --version); Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[prep,train,export,demo,docs,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[prep,train,export,docs,dev]'
 	@touch $@

@@ -1,5 +1,5 @@
 """`python -m fer_model` is `fer-train`."""
 
-from fer_model.program import main
+from fer_model.cli import main
 
-main()
+main(prog_name="fer-train")

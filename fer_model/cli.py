@@ -16,6 +16,7 @@ from rich.text import Text
 from fer_model.config import Model, Variant
 from fer_model.experiments.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants
 from fer_model.outcome import outcome_of
+from fer_model.program import TrainOrExport, shards_or_export
 
 T = TypeVar("T")
 
@@ -32,8 +33,10 @@ def _choosing(parse: Callable[[str], T]) -> Callable[[click.Context, click.Param
     return chosen
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("shards", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.command(cls=TrainOrExport, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument(
+    "shards", type=click.Path(exists=True, file_okay=False, path_type=Path), shell_complete=shards_or_export
+)
 @click.option(
     "--fold", "folds", required=True, metavar="K", callback=_choosing(chosen_folds),
     help="Group to test on; train on all others. A list, 1,3, or all: a run for each.",
@@ -117,6 +120,7 @@ def _choosing(parse: Callable[[str], T]) -> Callable[[click.Context, click.Param
 @click.option("--resume", is_flag=True, help="Go on with interrupted runs, from their last checkpoints.")
 @click.option("--overwrite", is_flag=True, help="Delete the runs that are there, finished ones too, and train again.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
+@click.version_option(package_name="fer-convlstm", prog_name="fer-train")
 def main(
     shards: Path,
     folds: tuple[int, ...] | None,

@@ -41,6 +41,7 @@ class Number(click.ParamType[int | None]):
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute.")
 @click.option("--overwrite", is_flag=True, help="Replace the predictions that are there.")
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
+@click.version_option(package_name="fer-convlstm", prog_name="fer-predict")
 def main(
     input: Path,
     checkpoint: Path,

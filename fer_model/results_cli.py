@@ -20,6 +20,7 @@ PARTLY = 3
     help="The page; tables and figures go into the directory of the same name beside it.",
 )  # fmt: skip
 @click.option("--debug", is_flag=True, help="On an error, show the traceback.")
+@click.version_option(package_name="fer-convlstm", prog_name="fer-results")
 def main(runs: Path, out: Path, debug: bool) -> None:
     """Tables, tests and figures of all runs below the directory RUNS (written by fer-train), on one page.
 

@@ -25,7 +25,7 @@ from fer_prep.corpora.sample_face import film
 from fer_prep.corpora.sample_warp import FRAME_HW, portrait
 from fer_prep.errors import FerPrepError
 
-SAMPLE_VERSION = 1  # part of the directory's name: other pictures are another directory
+SAMPLE_VERSION = 2  # part of the directory's name: other pictures are another directory
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 SUBJECTS = range(1, 11)
 SENTENCES = (1, 2)
@@ -38,9 +38,9 @@ ABANDONED_AFTER_S = 3600
 
 # Lies beside the videos: tells a person what they are, and tells us that the directory is ours to write to.
 MARKER = "WARPED-PHOTOGRAPHS.txt"
-MARKER_TEXT = """These videos are warps of one photograph (scikit-image's `astronaut`, public domain), rendered by
-fer-prep for trying its tools. Nobody shows an emotion in them, and no number measured on them is a facial-expression
-accuracy. The folders imitate the layout of eNTERFACE'05; no file of eNTERFACE'05 is here. The directory can be deleted.
+MARKER_TEXT = """These videos are warps of one photograph (`astronaut`, by NASA, public domain), rendered by fer-prep
+for trying its tools. Nobody shows an emotion in them, and no number measured on them is a facial-expression accuracy.
+The folders imitate the layout of eNTERFACE'05; no file of eNTERFACE'05 is here. The directory can be deleted.
 """
 
 Take = tuple[int, str, int]  # subject, emotion, sentence
@@ -55,12 +55,12 @@ def ensure_sample(
     runs at once do the same work twice without harm. The same versions of the libraries give the same bytes.
 
     Args:
-        cache_dir: where the sample lies; default: `sample-v1` in the user's cache directory.
+        cache_dir: where the sample lies; default: `sample-v2` in the user's cache directory.
         progress: called with (videos there are, videos there will be) after every video that had to be rendered.
         workers: processes that render.
 
     Raises:
-        FerPrepError: scikit-image is not installed, or the directory cannot be written or holds something else.
+        FerPrepError: the directory cannot be written or holds something else.
     """
     root = cache_dir or Path(platformdirs.user_cache_dir("fer-convlstm")) / f"sample-v{SAMPLE_VERSION}"
     takes = [(subject, emotion, sentence) for subject in SUBJECTS for emotion in CLASSES for sentence in SENTENCES]

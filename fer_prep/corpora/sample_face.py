@@ -1,7 +1,7 @@
 """A photograph becomes filmed people: ten are made of one portrait, and each goes from neutral to six emotions.
 
-Everything a viewer sees is a warped and recoloured photograph (scikit-image's `astronaut`, public domain): for trying
-the tools, not for measuring how well expressions are recognised.
+Everything a viewer sees is a warped and recoloured photograph (`astronaut`, by NASA, public domain): for trying the
+tools, not for measuring how well expressions are recognised.
 Legend: H W pixels, M points, N frames, L levels of strength, K colour channels; digits are sizes.
 """
 

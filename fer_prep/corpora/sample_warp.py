@@ -7,17 +7,21 @@ Legend: M points, T triangles, L points along a lip, H W pixels, K colour channe
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import FerPrepError
+from fer_prep.errors import FerPrepError, RecordingError
+from fer_prep.sequence import read_picture
+from fer_prep.video import ToRgb
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Image: TypeAlias = NDArray[np.uint8]
 
+PHOTOGRAPH = Path(__file__).parent / "astronaut.png"
 FRAME_HW = (576, 720)
 MARGIN = 48  # what head drift may bring into the picture
 PORTRAIT_HW = (FRAME_HW[0] + 2 * MARGIN, FRAME_HW[1] + 2 * MARGIN)
@@ -286,7 +290,7 @@ def portrait() -> Portrait:
     """Find the face in the photograph and put it upright into a picture a little larger than a frame.
 
     Raises:
-        FerPrepError: scikit-image is not installed, or no face is found.
+        FerPrepError: the photograph cannot be read, or no face is found in it.
     """
     photo_HWK, mesh_M2 = photograph()
     middle_2, across_2 = (
@@ -309,21 +313,15 @@ def portrait() -> Portrait:
 
 def photograph() -> tuple[Image, Floats]:
     """The photograph and the 468 mesh points of its face, in pixels."""
-    try:
-        from skimage.data import astronaut
-    except ImportError as error:
-        raise FerPrepError(
-            "the sample corpus is rendered from a photograph that scikit-image ships, "
-            "and scikit-image is not installed; install it with: pip install 'fer-convlstm[demo]'"
-        ) from error
     from fer_prep.align.mesh import MeshFinder
 
-    photo_HWK = np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call,unused-ignore]
+    try:
+        photo_HWK = read_picture(PHOTOGRAPH, ToRgb())
+    except RecordingError as error:
+        raise FerPrepError(f"the photograph of the sample corpus {error}; install fer-convlstm again") from error
     face = MeshFinder().find(photo_HWK)
     if face is None or face.mesh_468x3 is None:
-        raise FerPrepError(
-            "no face was found in scikit-image's photograph `astronaut`; the installed scikit-image ships another one"
-        )
+        raise FerPrepError(f"no face was found in {PHOTOGRAPH}, which is not as shipped; install fer-convlstm again")
     return photo_HWK, np.asarray(face.mesh_468x3[:, :2], np.float64)
 
 
@@ -338,6 +336,6 @@ def _support_points(face_M2: Floats) -> Floats:
 
 
 def _triangles(points_M2: Floats) -> NDArray[np.int32]:
-    from scipy.spatial import Delaunay
+    from matplotlib.tri import Triangulation
 
-    return np.asarray(Delaunay(points_M2).simplices, np.int32)
+    return np.asarray(Triangulation(points_M2[:, 0], points_M2[:, 1]).triangles, np.int32)

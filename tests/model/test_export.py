@@ -242,7 +242,7 @@ def test_packages_that_are_missing_are_said(
     trained: Path, tmp_path: Path, missing: list[str], arguments: list[str], code: int, sentence: str
 ) -> None:
     """A module that sys.modules has as None cannot be imported, as if it were not installed."""
-    script = f"import sys; sys.modules.update(dict.fromkeys({missing})); from fer_model.program import main; main()"
+    script = f"import sys; sys.modules.update(dict.fromkeys({missing})); from fer_model.cli import main; main()"
     command = [sys.executable, "-c", script, "export", trained, "--out", tmp_path / "out", *arguments]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=240, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr

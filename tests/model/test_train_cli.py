@@ -27,6 +27,7 @@ def test_the_options_are_these() -> None:
     }
     machine = {"--devices", "--data", "--readers", "--precision", "--compile", "--checkpoint-layers", "--log-gradients"}
     assert found == run | machine | {
+        "--version",
         "--epochs",
         "--batch-size",
         "--lr",

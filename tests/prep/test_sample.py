@@ -1,6 +1,5 @@
 """The sample corpus: layout, bytes, pictures, and what happens to damaged files and missing libraries."""
 
-import sys
 from pathlib import Path
 
 import av
@@ -10,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_prep.align.mesh import MeshFinder
-from fer_prep.corpora import sample
+from fer_prep.corpora import sample, sample_warp
 from fer_prep.corpora.sample_face import film
 from fer_prep.corpora.sample_warp import portrait
 from fer_prep.errors import FerPrepError
@@ -74,7 +73,8 @@ def test_a_complete_sample_is_not_rendered_again_and_needs_no_photograph(
 ) -> None:
     for take in TAKES:
         whole_avi(tmp_path / sample.video_path(*take))
-    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    monkeypatch.setattr(sample_warp, "PHOTOGRAPH", tmp_path / "nowhere.png")
+    portrait.cache_clear()
     calls: list[tuple[int, int]] = []
     assert sample.ensure_sample(tmp_path, progress=lambda *n: calls.append(n)) == tmp_path
     assert calls == []
@@ -136,11 +136,18 @@ def test_a_whole_video_is_kept(tmp_path: Path) -> None:
     assert path.stat() == before
 
 
-def test_missing_scikit_image_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "skimage.data", None)
+def test_a_photograph_that_is_missing_or_another_is_said_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tmp_path / "astronaut.png"
+    monkeypatch.setattr(sample_warp, "PHOTOGRAPH", picture)
     portrait.cache_clear()
-    with pytest.raises(FerPrepError, match=r"not installed; install it with: pip install 'fer-convlstm\[demo\]'"):
-        sample.ensure_sample(tmp_path)
+    with pytest.raises(FerPrepError, match=f"cannot be read: {picture}: .*; install fer-convlstm again"):
+        sample.ensure_sample(tmp_path / "sample")
+    cv2.imwrite(str(picture), np.full((512, 512, 3), 128, np.uint8))
+    with pytest.raises(FerPrepError, match=f"no face was found in {picture}, .*; install fer-convlstm again"):
+        sample.ensure_sample(tmp_path / "sample")
+    assert not (tmp_path / "sample").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_said_with_its_path(tmp_path: Path) -> None:
