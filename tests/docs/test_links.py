@@ -15,6 +15,7 @@ EXTERNAL = {
     "https://github.com/CheyneyComputerScience/CREMA-D",
     "https://jobqueue.dask.org",
     "https://kubernetes.dask.org",
+    "https://pytorch.org/get-started/locally/",
     "https://zenodo.org/record/1188976",
 }
 NOT_THERE = ("corpora/studio.py", "pipelines/studio.toml")  # docs/extending.md makes them
