@@ -28,7 +28,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_options_are_these() -> None:
     found = {p.opts[-1] for p in main.params if isinstance(p, click.Option)}
-    assert found == {"--checkpoint", "--out", "--timelines", "--video", "--device", "--overwrite", "--debug"}
+    shared = {"--out", "--device", "--overwrite", "--debug", "--version"}
+    assert found == shared | {"--checkpoint", "--timelines", "--video"}
 
 
 def test_shards_to_tables_and_figures(home: Path, tmp_path: Path) -> None:
