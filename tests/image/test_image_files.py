@@ -49,6 +49,15 @@ def test_the_build_of_compose_is_one_that_the_program_understands() -> None:
     assert {word for word in command if word.startswith("--")} <= options
 
 
+def test_the_page_names_every_variable_and_argument() -> None:
+    page = (ROOT / "docs" / "image.md").read_text(encoding="utf-8")
+    table = page.partition("| variable | |\n|---|---|\n")[2].partition("\n\n")[0]
+    told = {name for row in table.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])}
+    assert told == set(re.findall(r"\$\{(\w+)", FILE.read_text()))
+    arguments = set(re.findall(r"^ARG (\w+)", DOCKERFILE.read_text(), re.MULTILINE)) - {"VERSION"}
+    assert arguments == set(re.findall(r"--build-arg (\w+)", page))
+
+
 @pytest.mark.parametrize("missing", VARIABLES)
 def test_compose_says_which_directory_nobody_named(missing: str) -> None:
     with pytest.raises(KeyError, match=missing):
