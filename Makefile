@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-slow bench lint docs dist clean
+.PHONY: demo test test-slow test-image bench lint docs dist clean
 
 demo: $(READY)
 	$(BIN)/fer-prep build --dataset sample --out $(DEMO)/shards
@@ -17,7 +17,11 @@ test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --ignore tests/image
+
+# builds both images of docker/Dockerfile and runs them; as root, with buildah and debootstrap installed
+test-image: $(READY)
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/image
 
 bench: $(READY)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done

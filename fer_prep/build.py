@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from fer_prep.cluster import callers_client, dashboard, local_client, scheduler_client
 from fer_prep.errors import FerPrepError, UsageError
+from fer_prep.image import running_image
 from fer_prep.kept_groups import keep_groups, remember_groups
 from fer_prep.ledger import LedgerRow, read_ledger, write_ledger
 from fer_prep.listener import Listener, Silent
@@ -74,7 +75,8 @@ def build(
         rebuild: replace shards of another recipe.
 
     Raises:
-        UsageError: the output directory belongs to something else, or several places to work were named.
+        UsageError: the output directory belongs to something else, several places to work were named, or the digest
+            of the container image is none.
         FerPrepError: the output or cache directory, or the cluster, cannot be used.
         Interrupted: Ctrl-C was pressed.
     """
@@ -107,7 +109,9 @@ def _build(
     told: Listener,
 ) -> tuple[Plan, PipelineResult]:  # fmt: skip
     """The plan with the groups that are kept, and what came of it."""
-    corpus, tracks = plan.corpus, _usable(track_cache(cache))
+    corpus, image, tracks = plan.corpus, running_image(), _usable(track_cache(cache))
+    if image:
+        told.note(image.says)
     with _hold(out):
         check_output(out, plan.recipe, rebuild=rebuild)
         clear_rubble(out)
@@ -132,7 +136,7 @@ def _build(
         write_index(
             out, corpus=corpus.name, classes=corpus.classes, n_groups=plan.n_groups, recipe=plan.recipe,
             versions=plan.versions, left_out=Counter(remark.kind for remark in corpus.left_out),
-            rows=rows, entries=result.entries,
+            rows=rows, entries=result.entries, image=image,
         )  # fmt: skip
         for name in leftovers(out, {entry.file for entry in result.entries}):
             told.note(f"{out / name} belongs to no recording that could be built now; it is not in the index")

@@ -17,6 +17,7 @@ from fer_prep.align.choose import choose_aligner
 from fer_prep.align.mesh import MODELS, MeshFinder
 from fer_prep.align.openface.probe import PICTURE, visible_cpus
 from fer_prep.errors import FerPrepError
+from fer_prep.image import DIGEST, running_image
 from fer_prep.recipe import AlignRecipe, LandmarkModel
 from fer_prep.sequence import read_picture
 from fer_prep.stages import track_cache
@@ -52,6 +53,7 @@ def examine(
         _attempt("HDF5 filters", _filters, "pip install --force-reinstall hdf5plugin h5py"),
         _cores(),
         _space(track_cache(cache)),
+        *_image(),
     ]
 
 
@@ -123,3 +125,16 @@ def _space(cache: Path) -> Finding:
     if free < LITTLE_SPACE:
         return Finding("disk", False, says, "choose another --cache; fer-prep plan tells how much a corpus needs")
     return Finding("disk", True, says)
+
+
+def _image() -> list[Finding]:
+    """Nothing outside of a container image: that is no lack."""
+    try:
+        image = running_image()
+    except FerPrepError as error:
+        return [Finding("image", False, str(error), "docs/image.md says which digest that is")]
+    if image is None:
+        return []
+    if image.digest is None:
+        return [Finding("image", None, f"{image.name}, digest not known in here", f"give it with ${DIGEST}")]
+    return [Finding("image", True, f"{image.name}, {image.digest}")]

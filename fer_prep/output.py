@@ -12,6 +12,7 @@ from typing import Any
 
 from fer_prep.errors import FerPrepError, UsageError
 from fer_prep.files import TEMPORARY_SUFFIX, TOKEN_PREFIX, replace_text
+from fer_prep.image import Image
 from fer_prep.ledger import FILE_NAME as LEDGER
 from fer_prep.ledger import LedgerRow, ledger_sha256, read_ledger
 from fer_prep.recipe import Recipe, changed_fields
@@ -203,8 +204,14 @@ def forget_index(out: Path) -> None:
 def write_index(
     out: Path, *, corpus: str, classes: tuple[str, ...], n_groups: int, recipe: Recipe,
     versions: dict[str, Any], left_out: Mapping[str, int], rows: Iterable[LedgerRow], entries: Iterable[ShardEntry],
+    image: Image | None = None,
 ) -> None:  # fmt: skip
-    """Write `index.json`, by rename: from now on the directory is finished. `rows` are those of the ledger."""
+    """Write `index.json`, by rename: from now on the directory is finished.
+
+    Args:
+        rows: those of the ledger.
+        image: the container image that this runs in. No other key, and no shard, depends on it.
+    """
     index: dict[str, Any] = {
         "format": INDEX_FORMAT,
         "version": VERSION,
@@ -215,6 +222,7 @@ def write_index(
         "aligner": recipe.align.backend,
         "recipe": recipe.model_dump(mode="json"),
         "versions": versions,
+        **({"image": asdict(image)} if image else {}),
         "left_out": dict(left_out),
         "ledger_sha256": ledger_sha256(rows),
         "shards": [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.file)],

@@ -17,6 +17,7 @@ class Index:
     Attributes:
         files: name -> key of every shard.
         n_bytes: of all shards together.
+        image: the container image that it was written in, if any.
         left_out: reason -> files of the corpus that are no recordings here.
     """
 
@@ -28,9 +29,15 @@ class Index:
     aligner: str
     recipe: dict[str, Any]
     versions: dict[str, Any]
+    image: dict[str, Any]
     left_out: dict[str, int]
     files: dict[str, str]
     n_bytes: int
+
+    @property
+    def tools(self) -> dict[str, Any]:
+        """What made the shards, and the image that the last build ran in."""
+        return self.versions | ({"image": self.image} if self.image else {})
 
 
 def read_index(shards: Path) -> Index:
@@ -83,6 +90,7 @@ def _parse(path: Path, text: str) -> Index:
             aligner=str(values["aligner"]),
             recipe=dict(values["recipe"]),
             versions=dict(values["versions"]),
+            image=dict(values.get("image", {})),
             left_out={str(reason): int(n) for reason, n in values["left_out"].items()},
             files={_plain(shard["file"]): str(shard["key"]) for shard in values["shards"]},
             n_bytes=sum(int(shard["bytes"]) for shard in values["shards"]),

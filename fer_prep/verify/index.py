@@ -58,6 +58,13 @@ class ClipWindow(_Part):
     stride: Positive
 
 
+class ContainerImage(_Part):
+    """That the index was written in."""
+
+    name: Text
+    digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")] | None
+
+
 class Index(_Part):
     """What the index says of the directory (docs/shard-format.md)."""
 
@@ -71,6 +78,7 @@ class Index(_Part):
     recipe: Recipe
     left_out: dict[str, Count]
     versions: dict[str, Any]
+    image: ContainerImage | None = None
     ledger_sha256: Hash
     shards: list[Entry]
     index_sha256: Hash

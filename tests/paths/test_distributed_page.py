@@ -214,7 +214,7 @@ def test_the_slurm_job_whose_time_is_up_ends_with_130(home: Path) -> None:
 def test_the_pods_of_the_page_build(home: Path, expected: str) -> None:
     port = free_port()
     pods = [
-        container["args"]
+        container["command"]
         for resource in yaml.safe_load_all(blocks("yaml")[0])
         for container in resource["spec"].get("template", {}).get("spec", {}).get("containers", [])
     ]

@@ -47,6 +47,8 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], list[str]]] = {
     "n_groups": (value("n_groups", 1), [f"{small.OTHER} is in group 2, but there are 1"]),
     "no groups": (value("n_groups", 0), ["n_groups = 0: Input should be greater than or equal to 1"]),
     "left_out": (value("left_out", []), ["left_out = []: Input should be a valid dictionary"]),
+    "image": (value("image", {"name": "x", "digest": "sha256:1"}), ["image.digest = 'sha256:1': String should match"]),
+    "nameless image": (value("image", {"digest": None}), ["image.name is missing"]),
     "surrogate": (value("corpus", "\ud800"), [EDITED]),
     "path": (entry(file="../x.h5"), ["shards.0.file = '../x.h5': a plain file name was expected"]),
     "absolute": (entry(file="/etc/passwd"), ["shards.0.file = '/etc/passwd': a plain file name was expected"]),
