@@ -273,9 +273,12 @@ def test_a_date_that_is_none_ends_the_build_of_an_image_by_a_sentence(workshop: 
     assert "SOURCE_DATE_EPOCH is 'abc', expected seconds since 1970, such as 1767225600" in done.stderr
 
 
-def test_fer_train_trains_in_its_image_on_the_shards(workshop: Workshop, train: str, sample: Path, home: Path) -> None:
+def test_fer_train_trains_in_its_image_on_the_shards(
+    workshop: Workshop, train: str, sample: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     buildah = workshop.buildah
-    print_sizes(train, buildah.layers(train))
+    with capsys.disabled():
+        print_sizes(train, buildah.layers(train))
     container = buildah.from_image(train)
     assert buildah.config(train)["Entrypoint"] == ["fer-train"]
     assert buildah.run(container, "fer-train", "--help").returncode == 0
