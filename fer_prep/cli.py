@@ -15,6 +15,7 @@ from rich.console import Console
 from fer_prep import __version__
 from fer_prep.corpora import ADAPTERS, NAMES
 from fer_prep.errors import FerPrepError
+from fer_prep.legible import show_any_character
 
 FAILED_RECORDINGS, SOMETHING_WRONG, INTERRUPTED = 3, 3, 130
 DIRECTORY = click.Path(path_type=Path)
@@ -146,6 +147,7 @@ def main() -> None:
     Exit codes: 0 all fine, 1 could not run, 2 bad arguments, 3 finished with failed recordings, 130 interrupted (the
     same command goes on).
     """
+    show_any_character()
 
 
 def _sentences(command: Callable[..., int]) -> Callable[..., None]:
@@ -237,7 +239,7 @@ def plan(
 
     _unsegmented_too(options)
     if json_file is not None:
-        check_place(json_file, option="--json")
+        check_place(json_file, option="--json", replaces=b"{")
     console = Console()
     with BuildDisplay(console) as display:
         planned = make_plan(**options, rendering=display.rendering)
