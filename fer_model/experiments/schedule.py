@@ -129,8 +129,7 @@ def is_kept(plan: Plan, arguments: Arguments) -> bool:
     Raises:
         RunDirectoryError: its directory holds another run, one to resume or overwrite, or something else.
     """
-    if arguments.overwrite or arguments.resume:
-        check_free(plan.run.path)
+    check_free(plan.run.path)
     if arguments.overwrite:
         rundir.check_clear(plan.run)
         return False

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from wrong_commands import Wrong
 from wrong_scene import make_programs, make_scene
-from wrong_trial import ALL, CannotTry, attempt
+from wrong_trial import ALL, CannotTryError, attempt
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(wrong: Wrong, *, scene: Path, programs: Path, home: Path) -> None:
     try:
         answer = attempt(wrong, scene=scene, programs=programs, home=home)
-    except CannotTry as reason:
+    except CannotTryError as reason:
         pytest.skip(str(reason))
     assert answer.code == wrong.code, answer.text
     assert "Traceback" not in answer.text

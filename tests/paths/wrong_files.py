@@ -93,8 +93,8 @@ RUNS = (
          before=f"echo '{{' > {RUN}/summary.json"),
     prep("a damaged table", "fer-results runs", "its columns are x; expected", "train again", code=1,
          before=f"echo x > {RUN}/predictions.csv"),
-    prep("shards of other geometry", PREDICT, "clip", "expected", before=f"sed -i 's/\"face_size\": 24/\"face_size\": 32/' "
-         f"{RUN}/config.json"),
+    prep("shards of other geometry", PREDICT, "face_size",
+         before=f"sed -i 's/\"face_size\": 24/\"face_size\": 32/' {RUN}/config.json"),
 )  # fmt: skip
 
 DISKS = (
@@ -134,15 +134,16 @@ BUSY = (
                 "until [ -e s/.lock ]; do sleep 0.1; done",
          after="kill -INT %1; wait"),
     *(
-        prep(f"two trainings of one run{', ' * bool(option)}{option}", f"{TRAIN} --out new --epochs 2000 {option}".rstrip(),
-             *says, code=1,
+        prep(f"two trainings of one run, {option}", f"{TRAIN} --out new --epochs 2000 {option}", says,
+             code=1,
              before=f"{TRAIN} --out new --epochs 2000 >log 2>&1 & until grep -q epoch log; do sleep 0.1; done",
              after="sleep 1; kill %1 || rc=98; wait; grep -q 'ended by SIGTERM' log || rc=99")
         for option, says in (
-            ("", ("another process writes there now; wait for its end",)),
-            ("--resume", ("another process writes there now; wait for its end, or choose another --out",)),
-            ("--overwrite", ("another process writes there now",)),
-            ("--overwrite --seeds 2", ("another process writes there now",)),
+            ("--seed 0", "another process writes there now"),
+            ("--seeds 2", "another process writes there now"),
+            ("--resume", "another process writes there now; wait for its end, or choose another --out"),
+            ("--overwrite", "another process writes there now"),
+            ("--overwrite --seeds 2", "another process writes there now"),
         )
     ),
     prep("two predictions into one directory", f"fer-predict videos --checkpoint {RUN} --out p",

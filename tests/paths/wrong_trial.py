@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ PLAIN_USER = ("--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_
 TIMEOUT_S = 180
 
 
-class CannotTry(Exception):
+class CannotTryError(Exception):
     """This machine or this user cannot make a command wrong in that way."""
 
 
@@ -54,7 +55,7 @@ def attempt(wrong: Wrong, *, scene: Path, programs: Path, home: Path) -> Answer:
     """Run a wrong command in a copy of the scene below `home`, an empty directory.
 
     Raises:
-        CannotTry: it cannot be tried here.
+        CannotTryError: it cannot be tried here.
         TimeoutExpired: it does not end.
     """
     here = home / "here"
@@ -90,10 +91,8 @@ def run(script: str, *, here: Path, environment: dict[str, str]) -> int:
     try:
         return process.wait(timeout=TIMEOUT_S)
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
@@ -101,25 +100,25 @@ def mount(disk: Path, *, size: str) -> None:
     """A small file system.
 
     Raises:
-        CannotTry: this user may not.
+        CannotTryError: this user may not.
     """
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)]
     if sys.platform != "linux" or subprocess.run(command, check=False, capture_output=True).returncode:
-        raise CannotTry("this user may not mount")
+        raise CannotTryError("this user may not mount")
 
 
 def plain_user() -> list[str]:
     """The words that go before a command, so that files of others are not to be read or written.
 
     Raises:
-        CannotTry: root cannot be made a plain user.
+        CannotTryError: root cannot be made a plain user.
     """
     if os.geteuid() != 0:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise CannotTry("root may write everywhere, and there is no setpriv")
+        raise CannotTryError("root may write everywhere, and there is no setpriv")
     return [setpriv, *PLAIN_USER]
 
 
