@@ -37,7 +37,6 @@ def check_place(path: Path, *, option: str, replaces: bytes | None = None) -> No
         raise UsageError(f"{path} cannot be written (there is no directory {path.parent}); make it, or change {option}")
     if not os.access(path if path.exists() and not path.is_file() else path.absolute().parent, os.W_OK):
         raise UsageError(f"{path} cannot be written; name another file with {option}")
-
     if replaces is not None:
         check_content(path, option=option, begins=replaces)
 
@@ -85,7 +84,9 @@ def replace_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise FerPrepError(f"{path} cannot be written ({error.strerror}); what was there before is kept") from error
+        raise FerPrepError(
+            f"{path} cannot be written ({error.strerror}); what was there before is kept. Make room, or name another"
+        ) from error
 
 
 def is_stray(name: str) -> bool:

@@ -68,7 +68,7 @@ def attempt(wrong: Wrong, *, scene: Path, programs: Path, home: Path) -> Answer:
         environment.pop(name, None)
     if wrong.without:
         environment["PYTHON"] = str(python_without(wrong.without, home / "python"))
-    (home / "command").write_text(f'{wrong.command} >"{home}/out" 2>"{home}/err"\n')
+    (home / "command").write_text(f'{{ {wrong.command}; }} >"{home}/out" 2>"{home}/err"\n')
     user = plain_user() if wrong.plain else []
     script = f"{wrong.before}\n{' '.join(user)} bash {home}/command\nrc=$?\n{wrong.after}\nexit $rc\n"
     disk = here / "disk"
