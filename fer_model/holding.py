@@ -1,6 +1,7 @@
 """A directory that is written to is held by one process; another one that comes meanwhile is refused."""
 
 import errno
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,7 @@ class Holding:
         except NotImplementedError:
             return
         except OSError as error:
-            if error.errno in WITHOUT_LOCKS:
+            if error.errno in WITHOUT_LOCKS or directory.is_dir():  # who may write there need not be allowed beside it
                 return
             raise RunDirectoryError(f"{directory}: cannot be made ({error.strerror}); choose another --out.") from error
 
@@ -65,5 +66,6 @@ def check_free(directory: Path) -> None:
 
 
 def lock_file(directory: Path) -> Path:
-    """The file by which a directory is held."""
-    return directory.with_name(f".{directory.name}.lock")
+    """The file by which a directory is held, whatever it is called by."""
+    real = Path(os.path.realpath(directory))
+    return real.parent / f".{real.name}.lock"

@@ -55,6 +55,27 @@ def test_where_the_file_system_has_no_locks_nobody_is_refused(tmp_path: Path, mo
     assert not lock_file(tmp_path / "fold1").exists()
 
 
+def test_a_directory_that_is_there_is_enough_where_nothing_may_be_made_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def acquire(lock: FileLock) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "__enter__", acquire)
+    (tmp_path / "there").mkdir()
+    with Holding() as holding:
+        holding.take(tmp_path / "there")
+        with pytest.raises(RunDirectoryError, match="cannot be made"):
+            holding.take(tmp_path / "not there")
+
+
+def test_a_directory_is_the_same_by_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    monkeypatch.chdir(tmp_path / "a")
+    assert lock_file(Path()) == lock_file(tmp_path / "link") == lock_file(Path("../a")) == tmp_path / ".a.lock"
+
+
 def test_a_file_that_finds_no_room_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fsync(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
