@@ -155,7 +155,7 @@ BUSY = (
 
 TERMINALS = (
     prep("a manifest of 300 letters", "fer-prep build --dataset manifest --root videos --manifest $(printf 'x%.0s' "
-         "$(seq 300)) --out out", "cannot be used (File name too long); mend that, or name another", code=1),
+         "$(seq 300)) --out out", "cannot be used (File name too long)", "name another", code=1, quick=True),
     prep("an output that is full", "fer-prep datasets >/dev/full",
          "the system refuses (No space left on device); is there room where the output goes?", code=1),
     prep("an output that is full", "fer-results runs >/dev/full",

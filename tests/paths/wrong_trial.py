@@ -1,4 +1,7 @@
-"""Tries a wrong command as a stranger would, and notes what it answers. As a program: docs/wrong-commands.md, anew."""
+"""Tries a wrong command as a stranger would, and notes what it answers.
+
+`PYTHONPATH=tests/verify python tests/paths/wrong_trial.py > docs/wrong-commands.md` writes that page anew.
+"""
 
 import os
 import re
@@ -135,20 +138,27 @@ def table(home: Path) -> str:
             place.mkdir()
             answer = attempt(wrong, scene=scene, programs=programs, home=place)
             said = cell(answer.sentence(wrong).replace(f"{place}/here/", ""))
-            parts.append(f"| {cell(wrong.what)} | `{cell(wrong.command)}` | {said} | {answer.code} |\n")
+            parts.append(f"| {cell(wrong.what)} | `{code_cell(wrong.command)}` | {said} | {answer.code} |\n")
             shutil.rmtree(place)
     return "".join(parts)
 
 
 def cell(text: str) -> str:
     """A text as the cell of a table."""
-    text = re.sub(r"x{100,}", "xxx…", " ".join(text.split()))
-    return re.sub(r"([|<>*_$])", r"\\\1", text) if "`" not in text else text.replace("|", r"\|")
+    return re.sub(r"([<*])", r"\\\1", code_cell(re.sub(r"x{100,}", "xxx…", text)))
+
+
+def code_cell(text: str) -> str:
+    """The same, between backticks."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 HEAD = """# Wrong commands
 
-What each of these commands says, and its exit code. The tests type them all; this page is what they got.
+What each of these commands says, and its exit code: 2 for arguments, 1 for what cannot run, 3 for what ran and is not
+complete. No file is lost by any of them. The tests type them all.
+
+There are `shards` of two groups, a run of fold 1 that was trained on them, and two `videos` with a manifest.
 """
 
 
