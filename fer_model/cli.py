@@ -16,7 +16,9 @@ from rich.text import Text
 from fer_model.config import Model, Variant
 from fer_model.experiments.selection import chosen_folds, chosen_models, chosen_networks, chosen_variants
 from fer_model.outcome import outcome_of
+from fer_model.parameters import SHARDS
 from fer_model.program import TrainOrExport, shards_or_export
+from fer_model.streams import is_text, show_any_character
 
 T = TypeVar("T")
 
@@ -34,9 +36,7 @@ def _choosing(parse: Callable[[str], T]) -> Callable[[click.Context, click.Param
 
 
 @click.command(cls=TrainOrExport, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument(
-    "shards", type=click.Path(exists=True, file_okay=False, path_type=Path), shell_complete=shards_or_export
-)
+@click.argument("shards", type=SHARDS, shell_complete=shards_or_export)
 @click.option(
     "--fold", "folds", required=True, metavar="K", callback=_choosing(chosen_folds),
     help="Group to test on; train on all others. A list, 1,3, or all: a run for each.",
@@ -161,6 +161,9 @@ def main(
 
     fer-train export RUN writes a trained network for other programs; see fer-train export --help.
     """
+    show_any_character()
+    if note is not None and not is_text(note):
+        raise click.BadParameter(f"{note!a} is no text in this locale; set LC_ALL=C.UTF-8.", param_hint="'--note'")
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
     if lr is not None and not math.isfinite(lr):

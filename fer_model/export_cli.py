@@ -9,17 +9,19 @@ from rich.console import Console
 
 from fer_model.failure import say_failure
 from fer_model.outcome import INTERRUPTED
+from fer_model.parameters import RUN, SHARDS
+from fer_model.streams import show_any_character
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=RUN)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where to.  [default: RUN/export]")
 @click.option(
     "--format", "format_", type=click.Choice(["torch", "onnx", "both"]), default="both",
     help="model.pt2 for torch.export.load, model.onnx for ONNX runtimes.",
 )  # fmt: skip
 @click.option(
-    "--shards", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    "--shards", type=SHARDS,
     help="Check on clips of this directory, which also says how large faces are.  [default: random frames]",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the files that are there.")
@@ -40,6 +42,7 @@ def export(
 
     Exit codes: 0 written and checked, 1 could not be, 2 bad arguments, 130 interrupted: then nothing is left behind.
     """
+    show_any_character()
     console = Console()
     try:
         from fer_model.export.run import export_run  # torch takes seconds to load: --help need not wait

@@ -127,7 +127,10 @@ _REBUILD = "build the shards again with fer-prep"
 
 def _json_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ShardError(f"{path}: there is no such file, so this directory is not finished; run fer-prep to the end.")
+        raise ShardError(
+            f"{path}: there is no such file, so this is no directory of shards, or its build has not finished; "
+            "name one that fer-prep build has made, or run the same build again."
+        )
     try:
         if path.stat().st_size > LARGEST_INDEX_BYTES:
             raise ShardError(f"{path}: more than {LARGEST_INDEX_BYTES} bytes, which no index has; {_REBUILD}.")

@@ -66,6 +66,10 @@ def outcome_of(error: BaseException) -> Outcome:
     if isinstance(error, ModuleNotFoundError):
         return Outcome(text=f"{error.name} is not installed; pip install 'fer-convlstm[train]'", exit_code=1)
     if isinstance(error, OSError):
-        return Outcome(text=str(error), exit_code=1, unexpected=True)
+        if error.filename is None:
+            text = f"the system refuses ({error.strerror or error}); is there room where the output goes?"
+        else:
+            text = f"{error.filename}: cannot be used ({error.strerror}); mend that, or name another."
+        return Outcome(text=text, exit_code=1, unexpected=True)
     text = f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)"
     return Outcome(text=text, exit_code=1, unexpected=True)

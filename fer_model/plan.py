@@ -14,6 +14,7 @@ from fer_model.config import Model, TrainConfig, train_config
 from fer_model.data import frames_bytes
 from fer_model.errors import ArgumentError
 from fer_model.folds import ClipRef, Fold, check_face_size, select_fold, shards_of
+from fer_model.holding import Holding
 from fer_model.index import Index, keys_sha256
 from fer_model.memory import FramesPlace, frames_place, free_bytes
 from fer_model.ranks import Ranks
@@ -58,11 +59,18 @@ class Plan:
 
 
 def make_plan(
-    arguments: Arguments, *, device: torch.device, ranks: Ranks, terminal: Terminal, corpus: Corpus | None = None
+    arguments: Arguments,
+    *,
+    device: torch.device,
+    ranks: Ranks,
+    terminal: Terminal,
+    holding: Holding,
+    corpus: Corpus | None = None,
 ) -> Plan:
     """Check the arguments and the shards, and claim the run directory.
 
     Args:
+        holding: of this process; it takes the run directory.
         corpus: the shards, if they were checked before.
 
     Raises:
@@ -74,6 +82,7 @@ def make_plan(
     plan = draft_plan(arguments, corpus, device=device, n_processes=ranks.local_size, n_ranks=ranks.size)
     # what torchrun has started again goes on, whatever the first start was asked
     resume, overwrite = arguments.resume or ranks.restarts > 0, arguments.overwrite and ranks.restarts == 0
+    holding.take(plan.run.path)
     rundir.claim(plan.run, config=plan.run_config, resume=resume, overwrite=overwrite)
     state = rundir.load_checkpoint(plan.run, config=plan.run_config)
     check_gradients(state, plan.run, asked=arguments.log_gradients)

@@ -10,7 +10,9 @@ import click
 from rich.console import Console
 
 from fer_model.failure import say_failure
+from fer_model.parameters import RUN
 from fer_model.stop import Interrupted
+from fer_model.streams import show_any_character
 
 UNDECIDED = 3
 INTERRUPTED = 130
@@ -32,7 +34,7 @@ class Number(click.ParamType[int | None]):
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("input", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, metavar="RUN",
+    "--checkpoint", type=RUN, required=True, metavar="RUN",
     help="Directory of a finished run of fer-train.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Where results go. [default: predictions/<name of INPUT>]")
@@ -59,6 +61,7 @@ def main(
     Exit codes: 0 all decided, 1 could not run, 2 bad arguments, 3 finished with undecided recordings (recordings.csv
     says why), 130 interrupted, 143 ended by SIGTERM.
     """
+    show_any_character()
     try:
         from fer_model.predict.request import Request
         from fer_model.predict.run import predict_input  # torch takes seconds to load: --help need not wait
@@ -90,3 +93,7 @@ def _end_interrupted(interruption: KeyboardInterrupt) -> None:
         Console(stderr=True).print(text, soft_wrap=True)
     sys.stdout.flush()
     os._exit(code)  # Python would end itself by SIGINT, where it came inside of an import's exec()
+
+
+if __name__ == "__main__":
+    main(prog_name="fer-predict")

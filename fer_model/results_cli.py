@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fer_model.outcome import outcome_of
+from fer_model.streams import show_any_character
 
 PARTLY = 3
 
@@ -26,6 +27,7 @@ def main(runs: Path, out: Path, debug: bool) -> None:
 
     Exit codes: 0 done, 1 could not run, 2 bad arguments, 3 done, but some directories are unfinished or damaged.
     """
+    show_any_character()
     try:
         from fer_model.tables import write_results_page  # torch takes seconds to load: --help need not wait
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,11 @@ def replace_file(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise RunDirectoryError(f"{path}: cannot be written ({error.strerror}); is the disk full?") from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise RunDirectoryError(
+            f"{path}: cannot be written ({error.strerror}); make room there, or choose another --out."
+        ) from error
 
 
 def read_json(path: Path) -> Json:

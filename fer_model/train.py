@@ -22,6 +22,7 @@ from fer_model.fitting import fit
 from fer_model.folds import shards_of
 from fer_model.footprint import step_bytes
 from fer_model.gradients import GradientLog
+from fer_model.holding import Holding
 from fer_model.loop import Training, Watcher, train
 from fer_model.memory import free_bytes
 from fer_model.network import flops_per_clip, n_parameters
@@ -58,16 +59,16 @@ def train_fold(
     """
     device = pick_device(arguments.device, local_rank=ranks.local_rank, local_size=ranks.local_size)
     terminal = Terminal(console if ranks.first else Console(quiet=True))
-    with hearing_stop(says=ranks.first and ranks.local_rank == 0) as stop:
+    with hearing_stop(says=ranks.first and ranks.local_rank == 0) as stop, Holding() as holding:
         plan = ranks.first_decides(
-            lambda: make_plan(arguments, device=device, ranks=ranks, terminal=terminal, corpus=corpus)
+            lambda: make_plan(arguments, device=device, ranks=ranks, terminal=terminal, holding=holding, corpus=corpus)
         )
         if device.type == "cpu":
             use_cpu_threads(plan.config, n_processes=ranks.local_size)
         torch.manual_seed(plan.config.seed)
         recompute = recompute_on(device, checkpoint_layers=arguments.checkpoint_layers)
         network = build_network(plan.config, n_classes=len(plan.index.classes), recompute=recompute).to(device)
-        n_clips = len(ranks.share(torch.arange(plan.config.batch_size))[0])
+        n_clips = len(ranks.share(torch.arange(min(plan.config.batch_size, len(plan.parts.train))))[0])
         gradients = None
         if arguments.log_gradients:
             gradients = GradientLog(network, clip_length=plan.index.clip_length, device=device)

@@ -42,7 +42,7 @@ def load_trained(path: Path) -> Trained:
     """
     run = RunDirectory(path=path)
     if not run.config.exists():
-        raise RunDirectoryError(f"{path}: not a run (no config.json); expected a directory such as {_EXAMPLE}.")
+        raise RunDirectoryError(f"{path}: not a run (no config.json); expected a directory such as {_example(path)}.")
     if not run.summary.exists():
         raise RunDirectoryError(f"{path}: this run is not finished; fer-train with --resume finishes it.")
     data, summary = rundir.read_json(run.config), rundir.read_json(run.summary)
@@ -76,7 +76,12 @@ def load_trained(path: Path) -> Trained:
         raise RunDirectoryError(f"{run.weights}: does not fit {run.config} ({text}); train again.") from error
 
 
-_EXAMPLE = "runs/enterface/enhanced/seed0/fold1"
+def _example(path: Path) -> str:
+    """A run below a directory of runs, if that is what was named."""
+    for depth in range(1, 5):
+        for config in sorted(path.glob("*/" * depth + "config.json")):
+            return str(config.parent)
+    return "runs/enterface/enhanced/seed0/fold1"
 
 
 def _config_of(data: Json) -> TrainConfig:

@@ -111,9 +111,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise ArgumentError(f"--weights {path}: cannot be read ({error.strerror or error}).") from error
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        text = " ".join(str(error).split())[:120]
+        # of a pickle, torch says at length how to load it unsafely
+        text = "" if isinstance(error, pickle.UnpicklingError) else f" ({' '.join(str(error).split())[:120]})"
         raise ArgumentError(
-            f"--weights {path}: not a file of weights ({text}); expected .safetensors, or a .pth of tensors only."
+            f"--weights {path}: not a file of weights{text}; expected .safetensors, or a .pth of tensors only."
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]

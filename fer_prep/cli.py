@@ -1,5 +1,6 @@
 """The program `fer-prep`. No logic here: each command calls one library function with the same argument names."""
 
+import errno
 import re
 import signal
 import sys
@@ -15,6 +16,7 @@ from rich.console import Console
 from fer_prep import __version__
 from fer_prep.corpora import ADAPTERS, NAMES
 from fer_prep.errors import FerPrepError
+from fer_prep.legible import legible, show_any_character
 
 FAILED_RECORDINGS, SOMETHING_WRONG, INTERRUPTED = 3, 3, 130
 DIRECTORY = click.Path(path_type=Path)
@@ -146,6 +148,18 @@ def main() -> None:
     Exit codes: 0 all fine, 1 could not run, 2 bad arguments, 3 finished with failed recordings, 130 interrupted (the
     same command goes on).
     """
+    show_any_character()
+
+
+def _system_says(error: OSError) -> str:
+    """What the system refuses, where no sentence of ours was waiting for it."""
+    if error.filename is None:
+        return (
+            f"the system refuses ({error.strerror or error}); is there room where the output goes? (--debug shows more)"
+        )
+    return (
+        f"{legible(error.filename)} cannot be used ({error.strerror}); mend that, or name another (--debug shows more)"
+    )
 
 
 def _sentences(command: Callable[..., int]) -> Callable[..., None]:
@@ -167,6 +181,11 @@ def _sentences(command: Callable[..., int]) -> Callable[..., None]:
             if debug:
                 raise
             click.echo(f"fer-prep: {error.name} is not installed; pip install 'fer-convlstm[prep]'", err=True)
+            sys.exit(1)
+        except OSError as error:
+            if debug or error.errno == errno.EPIPE:  # whoever closes a pipe has seen enough; click ends for that
+                raise
+            click.echo(f"fer-prep: {_system_says(error)}", err=True)
             sys.exit(1)
         except KeyboardInterrupt as interruption:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a further Ctrl-C must not spoil the exit code
@@ -237,7 +256,7 @@ def plan(
 
     _unsegmented_too(options)
     if json_file is not None:
-        check_place(json_file, option="--json")
+        check_place(json_file, option="--json", replaces=b"{")
     console = Console()
     with BuildDisplay(console) as display:
         planned = make_plan(**options, rendering=display.rendering)

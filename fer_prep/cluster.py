@@ -29,7 +29,8 @@ LOCAL = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "2s",
 }
-ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/]+:[0-9]{1,5}")
+ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/]+:(?P<port>[0-9]{1,5})")
+LAST_PORT = 65535
 
 
 @contextmanager
@@ -83,7 +84,8 @@ def scheduler_client(address: str) -> Iterator[Client]:
         UsageError: that is no address.
         FerPrepError: no scheduler answers there.
     """
-    if not ADDRESS.fullmatch(address):
+    parts = ADDRESS.fullmatch(address)
+    if parts is None or not 0 < int(parts["port"]) <= LAST_PORT:
         raise UsageError(f"{address!r} is no address of a Dask scheduler; write it as tcp://host:port")
     with silence_logging_cmgr(logging.CRITICAL):
         try:

@@ -142,6 +142,9 @@ def print_summary(console: Console, result: BuildResult) -> None:
         f"took {result.seconds:.0f} s{speed}. Digest {result.digest[:DIGEST_SHOWN]}.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if not n_clips:
+        why = "the reasons are above, and in ledger.csv"
+        console.print(f"[yellow]No clip came of it, and there is nothing to train on: {why}.[/yellow]", soft_wrap=True)
     if result.timings.cpu_s:
         console.print(_stage_table(result))
     if plan.corpus.name == SAMPLE:

@@ -1,6 +1,7 @@
 """Small files, written whole or not at all; and files that are not what their name says."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,11 +22,14 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY_SUFFIX}")
 
 
-def check_place(path: Path, *, option: str) -> None:
+def check_place(path: Path, *, option: str, replaces: bytes | None = None) -> None:
     """Refuse a place where no file can be written, before anything is computed for it.
 
+    Args:
+        replaces: how files begin, in small letters, that may be replaced; None: any may.
+
     Raises:
-        UsageError: it is a directory, or there is no directory for it that can be written to.
+        UsageError: it is a directory, or there is no directory for it that can be written to, or a file is in the way.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a directory; {option} names a file")
@@ -33,6 +37,26 @@ def check_place(path: Path, *, option: str) -> None:
         raise UsageError(f"{path} cannot be written (there is no directory {path.parent}); make it, or change {option}")
     if not os.access(path if path.exists() and not path.is_file() else path.absolute().parent, os.W_OK):
         raise UsageError(f"{path} cannot be written; name another file with {option}")
+    if replaces is not None:
+        check_content(path, option=option, begins=replaces)
+
+
+def check_content(path: Path, *, option: str, begins: bytes) -> None:
+    """Refuse to write to a file that is of another kind, such as a video.
+
+    Args:
+        begins: how a file of the right kind does, in small letters.
+
+    Raises:
+        UsageError: it does not.
+    """
+    with suppress(OSError):  # that it cannot be written is for others to say
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            start = file.read(len(begins)).lower()
+        if start not in (b"", begins):
+            raise UsageError(f"{path} is there already, and holds something else; name another file with {option}")
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -60,7 +84,9 @@ def replace_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise FerPrepError(f"{path} cannot be written ({error.strerror}); what was there before is kept") from error
+        raise FerPrepError(
+            f"{path} cannot be written ({error.strerror}); what was there before is kept. Make room, or name another"
+        ) from error
 
 
 def is_stray(name: str) -> bool:

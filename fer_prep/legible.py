@@ -1,5 +1,7 @@
 """Texts from outside (names, reasons) as they can be shown: nothing in them steers a terminal or a page."""
 
+import io
+import sys
 import unicodedata
 
 LONGEST = 400
@@ -15,6 +17,13 @@ def legible(text: object, *, longest: int = LONGEST) -> str:
     whole = str(text)
     seen = "".join(_seen(character) for character in whole[: longest + 1])
     return seen if len(seen) <= longest else seen[: longest - 1] + "…"
+
+
+def show_any_character() -> None:
+    """From here on, a character that a standard stream cannot encode is written as its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _seen(character: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fer_prep.errors import UsageError
+from fer_prep.files import check_content
 from fer_prep.listener import Listener
 from fer_prep.stopwatch import Timings
 from fer_prep.stored import ShardEntry
@@ -28,6 +29,7 @@ def listening(path: Path | None, then: Listener) -> Iterator[Listener]:
     if path is None:
         yield then
         return
+    check_content(path, option="--log-json", begins=b"{")
     try:
         file = FileIO(path, "a")
     except OSError as error:

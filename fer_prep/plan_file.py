@@ -26,7 +26,7 @@ def write_plan(path: Path, forecast: Forecast) -> None:
     try:
         path.write_text(text + "\n", encoding="utf-8")  # a pipe or a device is not to be replaced
     except OSError as error:
-        raise FerPrepError(f"{path} cannot be written ({error.strerror})") from error
+        raise FerPrepError(f"{path} cannot be written ({error.strerror}); name another file with --json") from error
 
 
 def plan_values(forecast: Forecast) -> dict[str, Any]:

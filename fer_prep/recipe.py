@@ -229,13 +229,16 @@ def _shipped(corpus: str) -> Path:
     return Path(str(files("fer_prep"))) / "pipelines" / f"{corpus}.toml"
 
 
+_BEGIN = "give --recipe a TOML file; fer-prep recipe DATASET prints one to begin with"
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path}: recipe cannot be read ({error.strerror})") from error
+        raise UsageError(f"{path}: recipe cannot be read ({error.strerror}); {_BEGIN}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: recipe is not valid TOML ({error})") from error
+        raise UsageError(f"{path}: recipe is not valid TOML ({error}); {_BEGIN}") from error
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,9 @@ class StoredRecording:
     extra: tuple[tuple[str, str], ...] = ()
 
 
+_GOES_ON = "Make room there, and the same command goes on"
+
+
 def write_shard(
     path: Path, head: ShardHead, recordings: Iterable[StoredRecording], *, token: Path | None = None
 ) -> ShardEntry | None:
@@ -101,7 +104,9 @@ def write_shard(
         return entry
     except (OSError, RuntimeError) as error:
         # HDF5 reports a full disk as a RuntimeError when it closes the file
-        raise FerPrepError(f"{path}: shard cannot be written ({_cause(error)}); is the disk full?") from error
+        raise FerPrepError(
+            f"{path}: shard cannot be written ({_cause(error)}); is the disk full? {_GOES_ON}"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from fer_model.build import build_network
 from fer_model.config import Model, TrainConfig
 from fer_model.experiments.selection import NetworkChoice
 from fer_model.folds import absent_classes
+from fer_model.holding import check_free
 from fer_model.index import Index
 from fer_model.network import flops_per_clip
 from fer_model.plan import Plan, check_gradients, draft_plan
@@ -152,6 +153,7 @@ def is_kept(plan: Plan, arguments: Arguments) -> bool:
     Raises:
         RunDirectoryError: its directory holds another run, one to resume or overwrite, or something else.
     """
+    check_free(plan.run.path)
     if arguments.overwrite:
         rundir.check_clear(plan.run)
         return False

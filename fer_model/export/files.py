@@ -3,6 +3,7 @@
 Axes: B clips of a batch, K classes.
 """
 
+import io
 import json
 import logging
 import warnings
@@ -66,7 +67,9 @@ def write(program: torch.export.ExportedProgram, path: Path, *, format_: Format,
         OSError: the file system refuses.
     """
     if format_ == "torch":
-        torch.export.save(program, path, extra_files={METADATA: json.dumps(metadata, ensure_ascii=False)})
+        content = io.BytesIO()  # to a file that cannot be written, torch ends the process
+        torch.export.save(program, content, extra_files={METADATA: json.dumps(metadata, ensure_ascii=False)})
+        path.write_bytes(content.getvalue())
         return
     from onnxscript.optimizer import fold_constants_ir, remove_unused_nodes
 

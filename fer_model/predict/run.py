@@ -14,6 +14,7 @@ from fer_model.data import ClipStore
 from fer_model.evaluate import Scores
 from fer_model.figures import confusion_figure
 from fer_model.frames import FrameReader
+from fer_model.holding import Holding
 from fer_model.index import keys_sha256
 from fer_model.predict.apply import decide_all
 from fer_model.predict.decisions import Decision, Part, Unread
@@ -59,7 +60,7 @@ def predict_input(request: Request, *, console: Console) -> Prediction:
         Interrupted: Ctrl-C or SIGTERM; shards that were built are kept.
     """
     screen = Screen(console)
-    with hearing_stop(says=False):
+    with hearing_stop(says=False), Holding() as holding:
         trained = load_trained(request.checkpoint)
         device = pick_device(request.device, local_rank=0, local_size=1)
         if device.type == "cpu":
@@ -71,10 +72,12 @@ def predict_input(request: Request, *, console: Console) -> Prediction:
         if (request.input / "index.json").is_file():
             corpus: Corpus | None = fitting_corpus(request.input, trained, screen)
             fates = read_ledger(request.input)
+            holding.take(directory.path)
             claim(directory, overwrite=request.overwrite)
         else:
             videos = find_videos(request.input, besides=directory.path)
             refused = videos.refused
+            holding.take(directory.path)
             claim(directory, overwrite=request.overwrite)
             corpus, fates = corpus_of_videos(videos, trained, directory, screen, overwrite=request.overwrite)
         screen.start(trained, device=device)

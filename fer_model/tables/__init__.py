@@ -15,6 +15,8 @@ from fer_model.tables.screen import print_tables
 from fer_model.tables.sections import sections_of
 from fer_model.tables.tabulate import Tables, tabulate
 
+PAGE_START = b"<!doctype html>"
+
 
 def write_results_page(runs: Path, *, out: Path, console: Console) -> int:
     """Read the runs below a directory; write the page, and beside it a directory of CSV files and figures.
@@ -67,6 +69,11 @@ def _check_place(out: Path) -> Path:
         raise ArgumentError(f"{out}: is a directory; --out names a file, as in --out results.html.")
     if directory == out:
         raise ArgumentError(f"{out}: has no ending; --out names a file, as in --out {out}.html.")
+    if out.is_file():
+        with out.open("rb") as file:
+            start = file.read(len(PAGE_START)).lower()
+        if start not in (b"", PAGE_START):
+            raise ArgumentError(f"{out}: is there already, and is no page of results; name another file with --out.")
     if not out.absolute().parent.is_dir():
         raise ArgumentError(f"{out}: there is no directory {out.parent}; make it, or change --out.")
     if directory.exists() and not directory.is_dir():

@@ -21,7 +21,10 @@ def gather(root: Path) -> Gathered:
         raise ArgumentError(f"{root}: is no directory; expected one with runs of fer-train, as --out names it.")
     directories = sorted({path.parent for mark in MARKS for path in root.rglob(mark)})
     if not directories:
-        raise ArgumentError(f"{root}: holds no run of fer-train (no config.json below it); train first, or name --out.")
+        raise ArgumentError(
+            f"{root}: holds no run of fer-train (no config.json below it); name the directory that its --out named, "
+            "which is runs unless you said otherwise."
+        )
     runs: list[Run] = []
     problems: list[Problem] = []
     for path in directories:

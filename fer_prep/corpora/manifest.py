@@ -6,9 +6,12 @@ from pathlib import Path
 
 from fer_prep.corpora.recording import Corpus, Recording
 from fer_prep.errors import UsageError
+from fer_prep.legible import legible
 
 FILE_NAME = "manifest.csv"
 REQUIRED = ("file", "subject", "label")
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+ZIP, OLE = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # .xlsx and .ods begin with the one, .xls with the other
 KNOWN = (*REQUIRED, "group", "start_frame", "end_frame")
 
 
@@ -36,16 +39,16 @@ def scan(root: Path, manifest: Path) -> Corpus:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """(line number, row) of every row; the header is line 1."""
     try:
+        with path.open("rb") as begun:
+            if begun.read(len(ZIP)) in (ZIP, OLE):
+                raise UsageError(
+                    f"{path}: manifest is a workbook, as of Excel; save its sheet as CSV UTF-8, and give that"
+                )
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             header = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = header
-            missing = [name for name in REQUIRED if name not in header]
-            if missing:
-                raise UsageError(
-                    f"{path}: manifest has the columns {', '.join(header) or 'none'}, not "
-                    f"{', '.join(missing)}; its first line must name at least {', '.join(REQUIRED)}"
-                )
+            _check_columns(path, header)
             repeated = [name for name in header if name and header.count(name) > 1]
             if repeated:
                 raise UsageError(f"{path}: manifest has two columns {repeated[0]!r}; each column may stand there once")
@@ -55,8 +58,21 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: manifest is no UTF-8 CSV ({error}); save it as CSV UTF-8") from error
     if not rows:
-        raise UsageError(f"{path}: manifest has a header but no rows")
+        raise UsageError(f"{path}: manifest has a header but no rows; write one for each video")
     return rows
+
+
+def _check_columns(path: Path, header: list[str]) -> None:
+    missing = [name for name in REQUIRED if name not in header]
+    if not missing:
+        return
+    for sign, name in SEPARATORS.items():
+        if len(header) == 1 and set(REQUIRED) <= {part.strip(' "') for part in header[0].split(sign)}:
+            raise UsageError(f"{path}: manifest has {name} between its columns; save it as CSV with commas")
+    raise UsageError(
+        f"{path}: manifest has the columns {legible(', '.join(header)) or 'none'}, not "
+        f"{', '.join(missing)}; its first line must name at least {', '.join(REQUIRED)}"
+    )
 
 
 def _recording(root: Path, path: Path, number: int, row: dict[str, str]) -> Recording:

@@ -16,6 +16,7 @@ from fer_prep.report.page import USUAL_SHARE, Page, render
 from fer_prep.strips import png_file, stacked
 
 REPORT = "report.html"
+PAGE_START = b"<!doctype html>"
 WHEEL_PX = 192
 
 
@@ -35,7 +36,7 @@ def write_report(shards: Path, *, out: Path | None = None, png: Path | None = No
     """
     found = survey(shards)
     out = shards / REPORT if out is None else out
-    check_place(out, option="--out")
+    check_place(out, option="--out", replaces=PAGE_START)
     if png is not None:
         _make_directory(png)
     sample = sample_flow(found)

@@ -165,6 +165,7 @@ def test_no_scheduler_at_the_address_is_a_sentence_before_anything_is_touched(ro
     ("options", "sentence"),
     [
         (["--scheduler=somewhere"], "'somewhere' is no address of a Dask scheduler; write it as tcp://host:port"),
+        (["--scheduler=tcp://here:99999"], "'tcp://here:99999' is no address of a Dask scheduler"),
         (["--scheduler=tcp://h:1", "--workers=2"], "--workers starts processes on this machine, --scheduler uses"),
     ],
 )

@@ -66,3 +66,11 @@ def edit(path: Path, name: str, value: object) -> None:
     else:
         config[name] = value
     (path / "config.json").write_text(json.dumps(config))
+
+
+def test_a_directory_of_runs_is_told_of_a_run_in_it(path: Path) -> None:
+    above = path.parents[2]
+    with pytest.raises(
+        RunDirectoryError, match=f"^{re.escape(str(above))}: not a run .* such as {re.escape(str(path))}"
+    ):
+        load_trained(above)

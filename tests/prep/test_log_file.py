@@ -119,3 +119,12 @@ def test_a_log_that_cannot_be_made_is_a_sentence_before_anything_else(root: Path
     assert done.returncode == 2
     assert "cannot be written (No such file or directory); name another file with --log-json" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_no_log_is_added_to_a_file_of_another_kind(root: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"\0\0\0\x1cftyp")
+    done = run(root, tmp_path / "out", film)
+    assert done.returncode == 2
+    assert "film.mp4 is there already, and holds something else; name another file with --log-json" in done.stderr
+    assert film.read_bytes() == b"\0\0\0\x1cftyp"

@@ -37,7 +37,10 @@ def test_rows_become_recordings_in_their_order(tmp_path: Path) -> None:
     [
         ("file,person,label\n", "not subject; its first line must name at least file, subject, label"),
         ("", "has the columns none, not file, subject, label"),
-        ("file,subject,label\n", "has a header but no rows"),
+        ("file;subject;label\na.mp4;s;joy\n", "has semicolons between its columns; save it as CSV with commas"),
+        ('"file"\t"subject"\t"label"\n', "has tabs between its columns"),
+        ("a\x1b[2J,b\n", r"has the columns a\\x1b\[2J, b, not file"),
+        ("file,subject,label\n", "has a header but no rows; write one for each video"),
         ("file,subject,label\na.mp4,,joy\n", "line 2: subject is empty"),
         ("file,subject,label\n,s,joy\n", "line 2: file is empty"),
         ("file,subject,label,group\na.mp4,s,joy,one\n", "line 2: group is 'one'; a whole number was expected"),
@@ -63,6 +66,10 @@ def test_a_missing_or_binary_manifest_is_said(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("file,subject,label\nä.mp4,s,joy\n".encode("latin-1"))
     with pytest.raises(UsageError, match="is no UTF-8 CSV"):
         scan(tmp_path, Path("latin.csv"))
+    for start in (b"PK\3\4\x14\0\x06\0\xff", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        (tmp_path / "excel.csv").write_bytes(start)
+        with pytest.raises(UsageError, match="is a workbook, as of Excel; save its sheet as CSV UTF-8"):
+            scan(tmp_path, Path("excel.csv"))
 
 
 def find(root: Path | None, select: str | None = None, dataset: str = "manifest") -> corpora.Corpus:

@@ -81,12 +81,14 @@ def test_a_printed_recipe_can_be_changed_and_used(tmp_path: Path) -> None:
         (["--select", "subject 99/*"], "matches none of 30 recordings"),
         (["--manifest", "m.csv"], "--manifest goes with --dataset manifest; enterface needs none"),
         (["--json", "nowhere/p.json"], "nowhere/p.json cannot be written"),
+        (["--json", "labels.csv"], "labels.csv is there already, and holds something else; name another file"),
         (["--json", "."], ". is a directory; --json names a file"),
         (["--classes", ""], "a name is empty"),
     ],
 )
 def test_wrong_options_are_a_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
     trees.make_files(tmp_path / "data/enterface", trees.enterface_names([1]))
+    (tmp_path / "labels.csv").write_text("file,subject,label")
     done = run("plan", "--dataset", "enterface", "--no-calibrate", *arguments, cwd=tmp_path)
     assert done.returncode in (1, 2)
     assert sentence in done.stderr

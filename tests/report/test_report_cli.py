@@ -37,6 +37,7 @@ def test_report_says_where_the_page_is(shards: Path) -> None:
         (["report", "shards/index.json"], 2, "is a file; name the directory that it is in"),
         (["report", "."], 1, "holds no index.json"),
         (["report", "shards", "--out", "shards"], 2, "shards is a directory; --out names a file"),
+        (["report", "shards", "--out", "shards/ledger.csv"], 2, "is there already, and holds something else"),
         (["report", "shards", "--out", "no/page.html"], 2, "there is no directory no"),
         (["report", "shards", "--png", "shards/index.json"], 2, "is a file; --png names a directory"),
         (["inspect", "nowhere.h5"], 2, "nowhere.h5 is not there"),

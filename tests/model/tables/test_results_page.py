@@ -219,17 +219,19 @@ def test_the_command_writes_the_page_and_says_what_it_could_not_use(tmp_path: Pa
 def test_arguments_that_cannot_work_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     write_run(tmp_path / "r")
     (tmp_path / "taken").write_text("mine")
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x1cftyp")
     quiet = Console(file=io.StringIO())
     for out, sentence in (
         (tmp_path, "is a directory"),
         (tmp_path / "page", "has no ending"),
         (tmp_path / "none" / "page.html", "there is no directory"),
+        (tmp_path / "film.mp4", "is there already, and is no page of results; name another file with --out"),
         (tmp_path / "taken.html", "is a file, and the tables would go into a directory there"),
     ):
         with pytest.raises(Exception, match=sentence) as caught:
             write_results_page(tmp_path / "r", out=out, console=quiet)
         assert type(caught.value).__name__ == "ArgumentError"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r", "taken"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "r", "taken"]
     (tmp_path / "r" / "tiny" / "enhanced" / "seed0" / "fold1" / "summary.json").unlink()
     with pytest.raises(Exception, match=r"holds no finished run .*not finished"):
         write_results_page(tmp_path / "r", out=tmp_path / "page.html", console=quiet)
