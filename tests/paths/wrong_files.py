@@ -98,8 +98,7 @@ RUNS = (
 )  # fmt: skip
 
 DISKS = (
-    prep("a full disk", "fer-prep build --dataset sample --out disk/shards --select '*subject 1/*'",
-         "No space left on device", "is the disk full?", code=1, disk="1m"),
+    prep("a full disk", f"{BUILD} --out disk/shards", "No space left on device", code=1, disk="8k"),
     prep("a full disk", f"{TRAIN} --epochs 1 --out disk/runs",
          "cannot be written (No space left on device); make room there, or choose another --out", code=1, disk="1m",
          after="test -z \"$(find disk -name '*.tmp')\" || rc=99"),
@@ -128,10 +127,10 @@ DISKS = (
 )  # fmt: skip
 
 BUSY = (
-    prep("two builds into one directory", "fer-prep build --dataset sample --out s",
-         "another fer-prep build writes to s; wait for it, or choose another --out", code=1,
-         before="fer-prep build --dataset sample --out s >/dev/null 2>&1 & "
-                "until [ -e s/.lock ]; do sleep 0.1; done",
+    prep("two builds into one directory", MANIFEST, "another fer-prep build writes to out; wait for it", code=1,
+         before="cp videos/labels.csv videos/l.csv; for i in $(seq 300); do cp videos/anna.mp4 videos/$i.mp4; "
+                f"echo $i.mp4,s$i,joy >> videos/l.csv; done; {MANIFEST} >/dev/null 2>&1 & "
+                "until [ -e out/.lock ]; do sleep 0.1; done",
          after="kill %1"),
     *(
         prep(f"two trainings of one run, {option}", f"{TRAIN} --out new --epochs 2000 {option}", says,
@@ -163,6 +162,5 @@ TERMINALS = (
     prep("a note that is no text in this locale",
          f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {TRAIN} --out new --note 'über'",
          "is no text in this locale; set LC_ALL=C.UTF-8", quick=True),
-    prep("a terminal of few characters", f"PYTHONIOENCODING=ascii {BUILD} --out out --select 'ü*'", "--select",
-         r"\xfc", "matches none"),
+    prep("a terminal of few characters", "PYTHONIOENCODING=ascii fer-results über", r"\xfcber: is no directory"),
 )  # fmt: skip

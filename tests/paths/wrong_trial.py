@@ -150,7 +150,7 @@ def cell(text: str) -> str:
 
 def code_cell(text: str) -> str:
     """The same, between backticks."""
-    return " ".join(text.split()).replace("|", r"\|")
+    return " ".join(text.replace(wrong_commands.RUN, "RUN").split()).replace("|", r"\|")
 
 
 HEAD = """# Wrong commands
@@ -158,7 +158,8 @@ HEAD = """# Wrong commands
 What each of these commands says, and its exit code: 2 for arguments, 1 for what cannot run, 3 for what ran and is not
 complete. No file is lost by any of them. The tests type them all.
 
-There are `shards` of two groups, a run of fold 1 that was trained on them, and two `videos` with a manifest.
+There are `shards` of two groups, in `runs` a run of fold 1 that was trained on them, whose directory is RUN below, and
+two `videos` with a manifest.
 """
 
 
