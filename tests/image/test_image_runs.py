@@ -267,7 +267,7 @@ def test_the_services_of_compose_build_the_same_shards(
     assert {path.stat().st_uid for path in shards.iterdir()} == {ARBITRARY}
 
 
-def test_a_date_that_is_none_ends_the_build_of_an_image_by_a_sentence(workshop: Workshop, prep: str) -> None:
+def test_a_date_that_is_none_ends_the_build_of_an_image_by_a_sentence(workshop: Workshop) -> None:
     done = workshop.buildah.build("bad-date", "--build-arg=SOURCE_DATE_EPOCH=abc", check=False)
     assert done.returncode
     assert "SOURCE_DATE_EPOCH is 'abc', expected seconds since 1970, such as 1767225600" in done.stderr
