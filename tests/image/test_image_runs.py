@@ -98,6 +98,11 @@ def test_its_times_are_those_of_source_date_epoch(workshop: Workshop, prep: str,
     assert compiled[4:8] == (1).to_bytes(4, "little")  # hash of the source in place of its time, not compared
 
 
+def test_built_again_for_the_same_date_it_is_the_same_image(workshop: Workshop, prep: str) -> None:
+    workshop.buildah.build("again", "--no-cache")
+    assert workshop.buildah.inspect("again")["FromImageID"] == workshop.buildah.inspect(prep)["FromImageID"]
+
+
 def test_it_is_small_enough(workshop: Workshop, prep: str, capsys: pytest.CaptureFixture[str]) -> None:
     layers = workshop.buildah.layers(prep)
     with capsys.disabled():
