@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from buildah import EPOCH, ROOT, SOURCES, mirror
 from compose import Service, services
-from image_fixtures import Workshop, lacks
 from running import kill_all
+from workplace import Workshop, lacks
 
 from fer_prep.output import directory_digest
 
