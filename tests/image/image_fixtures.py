@@ -1,42 +1,13 @@
 """Images of this checkout, built once for all tests: minutes, and some gigabytes that are given back at the end."""
 
-import os
 import shutil
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from buildah import Buildah, debian_slim, sources
 from wheelhouse import fetch, serving
-
-PREP, TRAIN = "fer-convlstm-prep", "fer-convlstm-train"
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """Where images are built.
-
-    Attributes:
-        wheels: served to builds under `address`.
-    """
-
-    buildah: Buildah
-    home: Path
-    wheels: Path
-    address: str
-
-
-def lacks() -> str:
-    """Why no image can be built here; empty if nothing is missing."""
-    if sys.platform != "linux" or os.geteuid():
-        return "images are built by root on Linux only"
-    if missing := [name for name in ("buildah", "debootstrap") if not shutil.which(name)]:
-        return f"{' and '.join(missing)} not installed (apt-get install buildah debootstrap)"
-    if sys.version_info[:2] != (3, 11):
-        return "wheels are fetched for bookworm's Python 3.11, with a Python 3.11"
-    return ""
+from workplace import PREP, TRAIN, Workshop, lacks
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_fixtures import PREP, Workshop, lacks
 from standin_install import PROGRAM, install
+from workplace import PREP, Workshop, lacks
 
 pytest_plugins = ["image_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(lacks()), reason=lacks())]

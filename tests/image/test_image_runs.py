@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from buildah import EPOCH, ROOT, SOURCES, mirror
 from compose import Service, services
-from image_fixtures import Workshop, lacks
 from running import kill_all
+from workplace import Workshop, lacks
 
 from fer_prep.output import directory_digest
 
@@ -96,6 +96,11 @@ def test_its_times_are_those_of_source_date_epoch(workshop: Workshop, prep: str,
     assert late == []
     compiled = next((tree / "opt/fer/lib").rglob("fer_prep/__pycache__/build.*.pyc")).read_bytes()
     assert compiled[4:8] == (1).to_bytes(4, "little")  # hash of the source in place of its time, not compared
+
+
+def test_built_again_for_the_same_date_it_is_the_same_image(workshop: Workshop, prep: str) -> None:
+    workshop.buildah.build("again", "--no-cache")
+    assert workshop.buildah.inspect("again")["FromImageID"] == workshop.buildah.inspect(prep)["FromImageID"]
 
 
 def test_it_is_small_enough(workshop: Workshop, prep: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,7 +272,7 @@ def test_the_services_of_compose_build_the_same_shards(
     assert {path.stat().st_uid for path in shards.iterdir()} == {ARBITRARY}
 
 
-def test_a_date_that_is_none_ends_the_build_of_an_image_by_a_sentence(workshop: Workshop, prep: str) -> None:
+def test_a_date_that_is_none_ends_the_build_of_an_image_by_a_sentence(workshop: Workshop) -> None:
     done = workshop.buildah.build("bad-date", "--build-arg=SOURCE_DATE_EPOCH=abc", check=False)
     assert done.returncode
     assert "SOURCE_DATE_EPOCH is 'abc', expected seconds since 1970, such as 1767225600" in done.stderr
