@@ -1,8 +1,12 @@
 """What all tests share: where the real videos and recorded facts are, and a skip that says so when they are not."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# a shell starts what it puts into the background deaf to Ctrl-C, and what is started from there is deaf, too
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -386,9 +386,14 @@ def test_face_size_and_mask_reach_openface(golden: Path, shared_data: Path, tmp_
     assert np.abs(result.track.rgb_NHWC[0].astype(int) - expected).mean() < 5
 
 
-def test_nothing_is_left_behind(golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder) -> None:
+def test_nothing_is_left_behind(
+    golden: Path, shared_data: Path, tmp_path: Path, finder: MeshFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     openface = standin(tmp_path, golden)
-    before = {path.name for place in (running.MEMORY_DISK, tmp_path) if place.is_dir() for path in place.iterdir()}
+    memory = tmp_path / "memory"  # in the real one, other tests come and go
+    memory.mkdir()
+    monkeypatch.setattr(running, "MEMORY_DISK", memory)
+    before = {path.name for path in tmp_path.iterdir()}
     align_batch(grid(shared_data, 2), openface, RECIPE, finder)
-    after = {path.name for place in (running.MEMORY_DISK, tmp_path) if place.is_dir() for path in place.iterdir()}
-    assert after == before
+    assert list(memory.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == before
