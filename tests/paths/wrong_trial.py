@@ -145,7 +145,7 @@ def table(home: Path) -> str:
 
 def cell(text: str) -> str:
     """A text as the cell of a table."""
-    return re.sub(r"([<*])", r"\\\1", code_cell(re.sub(r"x{100,}", "xxx…", text)))
+    return code_cell(re.sub(r"x{100,}", "xxx…", text)).replace("<", "&lt;").replace("*", r"\*")
 
 
 def code_cell(text: str) -> str:
