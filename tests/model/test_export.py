@@ -79,9 +79,8 @@ def evaluated(path: Path) -> Tensor:
     return torch.tensor([[float(row[f"p_{name}"]) for name in CLASSES] for row in clips])
 
 
-def assert_same(found: Tensor, expected: Tensor) -> None:
-    # rounding of another order of sums, which GroupNorm enlarges where a clip begins without flow
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+def assert_same(found: Tensor, expected: Tensor, *, atol: float = 2e-6) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=atol)  # predictions.csv has six digits
 
 
 def test_an_exported_network_answers_what_the_run_has_evaluated_in_batches_of_any_size(
@@ -91,20 +90,23 @@ def test_an_exported_network_answers_what_the_run_has_evaluated_in_batches_of_an
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", "abc")
-def test_so_do_the_other_variants(corpus: Path, tmp_path: Path, variant: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "atol"),
+    [("a", 2e-6), ("b", 2e-6), ("c", 2e-5)],  # GroupNorm of nearly nothing, without Wxr*x, enlarges the rounding of (c)
+)
+def test_so_do_the_other_variants(corpus: Path, tmp_path: Path, variant: str, atol: float) -> None:
     path = run(corpus, tmp_path, epochs=1, variant=variant).run.path
-    assert_answers_as_evaluated(corpus, path, exported_to(tmp_path / "out", path, corpus, BOTH))
+    assert_answers_as_evaluated(corpus, path, exported_to(tmp_path / "out", path, corpus, BOTH), atol=atol)
 
 
-def assert_answers_as_evaluated(corpus: Path, path: Path, out: Path) -> None:
+def assert_answers_as_evaluated(corpus: Path, path: Path, out: Path, *, atol: float = 2e-6) -> None:
     """Both files of a run give what its predictions.csv has, for all clips of the test fold and for one."""
     clips, expected = stored_test_clips(corpus), evaluated(path)
     assert len(expected) > 5
     for format_, name in (("torch", "model.pt2"), ("onnx", "model.onnx")):
         for part in (slice(None), slice(1)):
             found = answers(out / name, format_=format_, clips=(clips[0][part], clips[1][part]))  # type: ignore[arg-type]
-            assert_same(found, expected[part])
+            assert_same(found, expected[part], atol=atol)
 
 
 ALONE = """
